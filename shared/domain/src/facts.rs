@@ -1,0 +1,184 @@
+//! What is known of a workspace: its state, its runs, and what it reads from others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, RunId, Standing, StateVersionId, Timestamp, Workspace, WorkspaceId};
+
+/// Digests of outputs by name.
+pub type Outputs = BTreeMap<String, Digest>;
+
+/// Everything known of one workspace, as a consumer too. One item of the table, so it changes as one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Facts {
+    /// Its id, once heard: ids change when a workspace is made anew, names are what configurations refer to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<WorkspaceId>,
+    /// Its current state version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateFacts>,
+    /// Its root outputs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: Outputs,
+    /// Runs that are not over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub active: BTreeMap<RunId, ActiveRun>,
+    /// Runs that ended lately, the newest last: late news of them is old news.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<RunId>,
+    /// The inputs it must not be run for again, because that failed or a person declined it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
+    /// What it reads, by the workspace it reads from.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub producers: BTreeMap<Workspace, Edge>,
+}
+
+/// The state version that facts were read from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateFacts {
+    /// Its id.
+    pub version: StateVersionId,
+    /// Its serial, which counts up within a lineage.
+    pub serial: u64,
+    /// The lineage, made anew when a state is started over. HCP Terraform's API does not tell it: it comes from the
+    /// file (`Findings::lineage`).
+    #[serde(default)]
+    pub lineage: String,
+    /// The run that wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// When it was written, by HCP Terraform's clock.
+    pub created_at: Timestamp,
+    /// It holds neither outputs nor resources: what a destroy leaves behind.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub destroyed: bool,
+}
+
+/// A run that is not over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActiveRun {
+    /// When it was created, by HCP Terraform's clock.
+    pub created_at: Timestamp,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Since when.
+    pub since: Timestamp,
+    /// The inputs Sluice started it for, if Sluice did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<InputsKey>,
+}
+
+/// Inputs that were tried and came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The inputs, exactly.
+    pub inputs: InputsKey,
+    /// The run that failed or was declined; none where no run could be created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// How it ended, or what kept it from being created.
+    pub why: String,
+    /// A person said no, rather than something broke.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub declined: bool,
+}
+
+/// One workspace reads another's outputs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Edge {
+    /// How it reads.
+    pub found: BTreeSet<Found>,
+    /// Where in the consumer's configuration, as Terraform writes addresses.
+    pub addresses: BTreeSet<String>,
+    /// The digests the consumer's own state holds copies of.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub observed: Outputs,
+    /// The digests a later run of the consumer has seen without writing them down.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub acknowledged: Outputs,
+    /// When a state last showed it.
+    pub last_seen: Timestamp,
+    /// The state no longer shows it: a tombstone, kept for a while, that never triggers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_at: Option<Timestamp>,
+}
+
+impl Edge {
+    /// Whether the consumer still reads.
+    #[must_use]
+    pub fn live(&self) -> bool {
+        self.gone_at.is_none()
+    }
+
+    /// Names of the outputs whose present digest the consumer has neither observed nor acknowledged.
+    #[must_use]
+    pub fn unseen<'a>(&self, outputs: &'a Outputs) -> Vec<&'a str> {
+        outputs
+            .iter()
+            .filter(|(name, digest)| {
+                let name = name.as_str();
+                self.observed.get(name) != Some(*digest) && self.acknowledged.get(name) != Some(*digest)
+            })
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
+}
+
+/// How a dependency was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Found {
+    /// A `terraform_remote_state` data source.
+    #[serde(rename = "terraform_remote_state")]
+    RemoteState,
+    /// A `tfe_outputs` data source.
+    #[serde(rename = "tfe_outputs")]
+    TfeOutputs,
+}
+
+/// What one state file says: the outputs it offers and what its workspace reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Findings {
+    /// The state's lineage.
+    pub lineage: String,
+    /// Digests of the root outputs.
+    pub outputs: Outputs,
+    /// Every workspace it reads from, with the digests it holds copies of. None if the state was only read for its
+    /// outputs, because HCP Terraform's own list of its resources showed nothing that reads.
+    pub producers: Option<BTreeMap<Workspace, Read>>,
+    /// No outputs and no resources at all.
+    pub empty: bool,
+}
+
+/// What a state file says of one workspace that is read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Read {
+    /// How it reads.
+    pub found: BTreeSet<Found>,
+    /// Addresses of the data sources.
+    pub addresses: BTreeSet<String>,
+    /// The copies' digests; an output of which two copies differ is left out, as no one copy tells what was seen.
+    pub observed: Outputs,
+}
+
+/// A fingerprint of the inputs that made a workspace stale: which outputs of which workspaces, with which values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct InputsKey(pub Digest);
+
+impl fmt::Display for InputsKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for InputsKey {
+    type Err = crate::InvalidDigest;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}

@@ -1,0 +1,175 @@
+//! How news changes facts: pure steps from facts to facts.
+
+use std::collections::BTreeMap;
+
+use crate::decide::{Policy, decide};
+use crate::digest::of_texts;
+use crate::facts::{ActiveRun, Edge, Facts, Findings, InputsKey, Outputs, Refusal, StateFacts};
+use crate::graph::Graph;
+use crate::names::Workspace;
+use crate::run::{RunReport, Standing};
+use crate::time::Timestamp;
+use crate::work::Order;
+
+/// How long the tombstone of an edge is kept, in milliseconds: thirty days.
+pub const TOMBSTONE_MS: u64 = 30 * 24 * 3_600_000;
+
+/// Most outputs that facts or one edge keep apart. Beyond it a workspace's outputs count as one, and an edge keeps
+/// no copies, so that facts fit one table item (400 KB); acknowledgement still makes it settle.
+pub const OUTPUTS_MAX: usize = 2_000;
+
+/// Name under which the outputs of a workspace that has too many are kept as one. No output can be called so.
+pub const ALL_OUTPUTS: &str = "*";
+
+/// Most ended runs that are remembered.
+const ENDED_MAX: usize = 16;
+
+impl Facts {
+    /// Takes in that Sluice created a run for `order`. Whatever the clocks say, the run is younger than its causes.
+    pub fn start(&mut self, report: &RunReport, order: &Order) {
+        self.hear(report);
+        if let Some(run) = self.active.get_mut(&report.run) {
+            run.inputs = Some(order.inputs);
+            run.created_at = run.created_at.max(order.newest.plus_ms(1));
+        }
+    }
+
+    /// Takes in that a run is under way. Old news changes nothing.
+    pub fn hear(&mut self, report: &RunReport) {
+        self.id = Some(report.workspace_id.clone());
+        let known = self.active.get(&report.run);
+        let over = report.standing.ended() || self.ended.contains(&report.run);
+        if over || known.is_some_and(|known| known.standing.rank() >= report.standing.rank()) {
+            return;
+        }
+        let run = ActiveRun {
+            created_at: report.created_at,
+            standing: report.standing,
+            since: report.at,
+            inputs: known.and_then(|known| known.inputs),
+        };
+        self.active.insert(report.run.clone(), run);
+    }
+
+    /// Takes in that a run is over. `producers` are the facts of the workspaces this one reads.
+    ///
+    /// A run that got through has seen every input that was there when it was created, whether or not it wrote
+    /// them down; one that did not get through must not be tried again for the same inputs.
+    pub fn end(
+        &mut self,
+        workspace: &Workspace,
+        report: &RunReport,
+        producers: &BTreeMap<Workspace, Facts>,
+        now: Timestamp,
+    ) {
+        self.id = Some(report.workspace_id.clone());
+        let active = self.active.remove(&report.run);
+        let created_at = active.as_ref().map_or(report.created_at, |run| run.created_at.max(report.created_at));
+        let started_for = active.and_then(|run| run.inputs);
+        if !self.ended.contains(&report.run) {
+            self.ended.push(report.run.clone());
+            self.ended.drain(..self.ended.len().saturating_sub(ENDED_MAX));
+        }
+        match report.standing {
+            Standing::Applied | Standing::NoChanges => {
+                self.acknowledge(created_at, producers);
+                self.refusal = None;
+            }
+            Standing::Errored | Standing::Canceled | Standing::Discarded => {
+                let inputs = started_for.or_else(|| self.inputs_before(workspace, created_at, producers, now));
+                if let Some(inputs) = inputs {
+                    self.refusal = Some(Refusal {
+                        inputs,
+                        run: Some(report.run.clone()),
+                        why: report.standing.to_string(),
+                        declined: report.standing != Standing::Errored,
+                    });
+                }
+            }
+            Standing::Pending | Standing::Planning | Standing::AwaitingPerson | Standing::Applying => {}
+        }
+    }
+
+    fn acknowledge(&mut self, created_at: Timestamp, producers: &BTreeMap<Workspace, Facts>) {
+        for (name, edge) in self.producers.iter_mut().filter(|(_, edge)| edge.live()) {
+            let Some(producer) = producers.get(name) else { continue };
+            if producer.state.as_ref().is_some_and(|state| state.created_at < created_at) {
+                edge.acknowledged = unobserved(&producer.outputs, &edge.observed);
+            }
+        }
+    }
+
+    /// The inputs a run created at `created_at` failed for, if it saw all that are stale now.
+    fn inputs_before(
+        &self,
+        workspace: &Workspace,
+        created_at: Timestamp,
+        producers: &BTreeMap<Workspace, Facts>,
+        now: Timestamp,
+    ) -> Option<InputsKey> {
+        let mut facts = producers.clone();
+        facts.insert(workspace.clone(), Self { active: BTreeMap::new(), refusal: None, ..self.clone() });
+        let graph = Graph::new(facts);
+        let decision = decide(&graph, &Policy::default(), now).swap_remove(graph.number(workspace)?);
+        let saw_all = decision.causes.iter().all(|cause| {
+            producers
+                .get(&cause.producer)
+                .and_then(|facts| facts.state.as_ref())
+                .is_some_and(|s| s.created_at < created_at)
+        });
+        decision.inputs.filter(|_| saw_all)
+    }
+
+    /// Takes in a state version and what was found in it. Edges it no longer shows become tombstones.
+    pub fn learn(&mut self, state: StateFacts, findings: Findings, now: Timestamp) {
+        let Findings { lineage, outputs, producers, empty } = findings;
+        self.state = Some(StateFacts { lineage, destroyed: empty && self.had_something(), ..state });
+        self.outputs = bounded(outputs);
+        let mut reads = producers.unwrap_or_default();
+        for (name, edge) in &mut self.producers {
+            match reads.remove(name) {
+                Some(read) => {
+                    edge.found = read.found;
+                    edge.addresses = read.addresses;
+                    edge.observed = copies(read.observed);
+                    edge.last_seen = now;
+                    edge.gone_at = None;
+                }
+                None => edge.gone_at = edge.gone_at.or(Some(now)),
+            }
+        }
+        for (name, read) in reads {
+            let edge = Edge {
+                found: read.found,
+                addresses: read.addresses,
+                observed: copies(read.observed),
+                last_seen: now,
+                ..Edge::default()
+            };
+            self.producers.insert(name, edge);
+        }
+        self.producers.retain(|_, edge| edge.gone_at.is_none_or(|gone_at| now.since_ms(gone_at) < TOMBSTONE_MS));
+    }
+
+    /// A state that is empty from the start was not destroyed.
+    fn had_something(&self) -> bool {
+        !self.outputs.is_empty() || self.state.as_ref().is_some_and(|state| state.destroyed)
+    }
+}
+
+/// What must be acknowledged beyond what was observed: the rest would only be kept twice.
+fn unobserved(offered: &Outputs, observed: &Outputs) -> Outputs {
+    offered.iter().filter(|(name, digest)| observed.get(*name) != Some(*digest)).map(|(n, d)| (n.clone(), *d)).collect()
+}
+
+fn copies(observed: Outputs) -> Outputs {
+    if observed.len() > OUTPUTS_MAX { Outputs::new() } else { observed }
+}
+
+fn bounded(outputs: Outputs) -> Outputs {
+    if outputs.len() <= OUTPUTS_MAX {
+        return outputs;
+    }
+    let texts: Vec<String> = outputs.into_iter().flat_map(|(name, digest)| [name, digest.to_string()]).collect();
+    Outputs::from([(ALL_OUTPUTS.to_owned(), of_texts(texts.iter().map(String::as_str)))])
+}

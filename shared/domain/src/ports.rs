@@ -1,0 +1,446 @@
+//! What the functions need of the table and of HCP Terraform, in this crate's own words.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+
+use crate::decide::Decision;
+use crate::facts::{Facts, Findings, StateFacts};
+use crate::fault::{Classify, Fault};
+use crate::names::{RunId, Workspace, WorkspaceId};
+use crate::run::RunReport;
+use crate::time::Timestamp;
+use crate::work::{Claimed, Marker, Order, Queue, WorkKey};
+
+/// The table did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It could not be reached, was throttled or had an error of its own.
+    #[error("the table did not answer {action}")]
+    Unavailable {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It refused: no such table, no permission, an item too large.
+    #[error("the table refused {action}")]
+    Refused {
+        /// What was tried.
+        action: &'static str,
+        /// Why it was refused.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An item cannot be read as what its key says it is.
+    #[error("item {key} of the table is not readable: {detail}")]
+    Unreadable {
+        /// Its key.
+        key: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// Somebody else changed the facts first: read again.
+    #[error("the facts changed while they were being worked on")]
+    Conflict,
+}
+
+impl Classify for StoreError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Unavailable { .. } | Self::Conflict => Fault::TRANSIENT,
+            Self::Refused { .. } | Self::Unreadable { .. } => Fault::Permanent,
+        }
+    }
+}
+
+/// Whether news was news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It was written down, and work is due.
+    New,
+    /// As much was known already.
+    Known,
+}
+
+/// Where news of runs is written down.
+pub trait Inbox: Sync {
+    /// Records `report`, unless as much is known, in one write.
+    fn record(&self, report: &RunReport, now: Timestamp) -> impl Future<Output = Result<Recorded, StoreError>> + Send;
+}
+
+/// The work that is due.
+pub trait Worklist: Sync {
+    /// Takes work on until `now + lease_ms`. None if it is not due: done, deferred, or taken by another.
+    fn claim(
+        &self,
+        key: &WorkKey,
+        now: Timestamp,
+        lease_ms: u64,
+    ) -> impl Future<Output = Result<Option<Claimed>, StoreError>> + Send;
+
+    /// The work is done, unless it was asked for again meanwhile.
+    fn complete(&self, claimed: &Claimed) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The work is to be looked at again at `until`, from the first attempt on, as nothing went wrong.
+    fn postpone(&self, claimed: &Claimed, until: Timestamp) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The work failed and is to be tried again at `until`. `tried`: the attempt may have had its effect.
+    fn defer(
+        &self,
+        claimed: &Claimed,
+        until: Timestamp,
+        fault: &str,
+        tried: bool,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The work failed for good: it becomes a dead letter.
+    fn bury(
+        &self,
+        claimed: &Claimed,
+        now: Timestamp,
+        fault: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// The bell that wakes functions for what is due.
+pub trait Bell: Sync {
+    /// Up to `limit` works of `queue` that were due at `now`, the oldest first.
+    fn due(
+        &self,
+        queue: Queue,
+        now: Timestamp,
+        limit: u16,
+    ) -> impl Future<Output = Result<Vec<WorkKey>, StoreError>> + Send;
+
+    /// Wakes the function that serves `key`.
+    fn ring(&self, key: &WorkKey) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Facts as they were read, with what is needed to change them safely.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Known {
+    /// The facts; empty if nothing is known.
+    pub facts: Facts,
+    /// Counts changes of the facts, from 1; 0 if nothing is known.
+    pub version: u64,
+    /// The last decision.
+    pub decision: Option<Decision>,
+    /// A run is being created.
+    pub ordered: bool,
+}
+
+/// A workspace among its neighbours.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Around {
+    /// The workspace itself.
+    pub known: Known,
+    /// The workspaces that read it.
+    pub consumers: BTreeSet<Workspace>,
+    /// The workspaces that wait for it to settle.
+    pub waiters: BTreeSet<Workspace>,
+}
+
+/// One change of the table. A commit makes all of its changes or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// New facts, if they are still at `version`.
+    Facts {
+        /// Whose.
+        workspace: Workspace,
+        /// The new facts.
+        facts: Box<Facts>,
+        /// The version that was read.
+        version: u64,
+    },
+    /// Nothing, but only if the facts are still at `version`.
+    Unchanged {
+        /// Whose.
+        workspace: Workspace,
+        /// The version that was read.
+        version: u64,
+    },
+    /// `consumer` reads `producer`.
+    Consumer {
+        /// The workspace that is read.
+        producer: Workspace,
+        /// The workspace that reads.
+        consumer: Workspace,
+    },
+    /// `consumer` no longer reads `producer`.
+    NoConsumer {
+        /// The workspace that was read.
+        producer: Workspace,
+        /// The workspace that read.
+        consumer: Workspace,
+    },
+    /// The workspace and what is below it are to be looked at.
+    Look {
+        /// Which.
+        workspace: Workspace,
+        /// When it is due.
+        at: Timestamp,
+    },
+    /// It is to be found out whether the workspace is still there.
+    Verify {
+        /// Which.
+        workspace: Workspace,
+        /// When it is due.
+        at: Timestamp,
+    },
+    /// What was decided, and why.
+    Decision {
+        /// About which workspace.
+        workspace: Workspace,
+        /// The decision.
+        decision: Decision,
+        /// When.
+        at: Timestamp,
+    },
+    /// `waiter` is to be looked at when `holder` settles, and at `until` in any case.
+    Waiter {
+        /// The workspace that is waited for.
+        holder: Workspace,
+        /// The workspace that waits.
+        waiter: Workspace,
+        /// When the wait is to be looked at.
+        until: Timestamp,
+    },
+    /// `waiter` no longer waits for `holder`.
+    NoWaiter {
+        /// The workspace that was waited for.
+        holder: Workspace,
+        /// The workspace that waited.
+        waiter: Workspace,
+    },
+    /// A run is to be created, unless one is being created.
+    Order {
+        /// Where.
+        workspace: Workspace,
+        /// The order.
+        order: Order,
+    },
+    /// A run that Sluice created: its end is looked for at `until` if no notification tells of it.
+    Watch {
+        /// The run.
+        report: RunReport,
+        /// When to look.
+        until: Timestamp,
+    },
+    /// Nothing is known of the workspace any more, if its facts are still at `version`.
+    Forget {
+        /// Which.
+        workspace: Workspace,
+        /// The version that was read.
+        version: u64,
+    },
+}
+
+/// Most changes in one commit; DynamoDB takes 100 actions, and some changes are two.
+pub const WRITES_MAX: usize = 48;
+
+/// What is known of workspaces.
+pub trait FactStore: Sync {
+    /// A workspace and its neighbours.
+    fn around(&self, workspace: &Workspace) -> impl Future<Output = Result<Around, StoreError>> + Send;
+
+    /// What is known of each of `workspaces`; those nothing is known of are left out.
+    fn known(
+        &self,
+        workspaces: &BTreeSet<Workspace>,
+    ) -> impl Future<Output = Result<BTreeMap<Workspace, Known>, StoreError>> + Send;
+
+    /// The workspaces that wait for `holder`.
+    fn waiters(&self, holder: &Workspace) -> impl Future<Output = Result<BTreeSet<Workspace>, StoreError>> + Send;
+
+    /// Makes all of `writes`, at most [`WRITES_MAX`], or none of them.
+    fn commit(&self, writes: &[Write]) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// HCP Terraform did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum TerraformError {
+    /// It asked to be left alone for a while.
+    #[error("HCP Terraform's rate limit was met by {action}")]
+    RateLimited {
+        /// What was tried.
+        action: &'static str,
+        /// How long to wait, in milliseconds.
+        after_ms: u64,
+    },
+    /// No answer, or one that broke off: what was asked may have been done.
+    #[error("HCP Terraform did not answer {action}")]
+    Unreachable {
+        /// What was tried.
+        action: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An error of its own: what was asked may have been done.
+    #[error("HCP Terraform answered {action} with status {status}")]
+    ServerError {
+        /// What was tried.
+        action: &'static str,
+        /// The HTTP status, 500 to 599.
+        status: u16,
+    },
+    /// What was asked for is busy or locked.
+    #[error("HCP Terraform answered {action} with status {status}: {detail}")]
+    Busy {
+        /// What was tried.
+        action: &'static str,
+        /// The HTTP status, 409 or 423.
+        status: u16,
+        /// What it said.
+        detail: String,
+    },
+    /// A configuration version is still being processed.
+    #[error("HCP Terraform is still processing the configuration version")]
+    Processing,
+    /// There is no such thing, or the token may not see it: HCP Terraform does not tell the two apart.
+    #[error("HCP Terraform knows nothing of what {action} asks for, or API_TOKEN may not see it")]
+    NotFound {
+        /// What was tried.
+        action: &'static str,
+    },
+    /// The workspace has no configuration to run.
+    #[error("the workspace has no configuration version: upload one or connect a repository, then replay")]
+    NoConfiguration,
+    /// The token is not valid.
+    #[error("HCP Terraform refused API_TOKEN for {action}: give Sluice a valid team or user token")]
+    Unauthorized {
+        /// What was tried.
+        action: &'static str,
+    },
+    /// It refused, and will again.
+    #[error("HCP Terraform refused {action} with status {status}: {detail}")]
+    Refused {
+        /// What was tried.
+        action: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        detail: String,
+    },
+    /// It answered something that is not what its API promises.
+    #[error("HCP Terraform's answer to {action} was not understood: {detail}")]
+    BadAnswer {
+        /// What was tried.
+        action: &'static str,
+        /// What is wrong with it; never a state's content.
+        detail: String,
+    },
+}
+
+impl TerraformError {
+    /// Whether what was asked may have been done all the same.
+    #[must_use]
+    pub fn may_have_had_effect(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::ServerError { .. } | Self::BadAnswer { .. })
+    }
+}
+
+impl Classify for TerraformError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::RateLimited { after_ms, .. } => Fault::Transient { after_ms: Some(*after_ms) },
+            Self::Unreachable { .. }
+            | Self::ServerError { .. }
+            | Self::Busy { .. }
+            | Self::Processing
+            // A token that is being rotated, or not yet distributed, comes good by itself.
+            | Self::Unauthorized { .. } => Fault::TRANSIENT,
+            Self::NotFound { .. } | Self::NoConfiguration | Self::Refused { .. } | Self::BadAnswer { .. } => Fault::Permanent,
+        }
+    }
+}
+
+/// A workspace's current state version, before its file is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateVersion {
+    /// What it is.
+    pub facts: StateFacts,
+    /// Where the file is. A secret: some are signed URLs.
+    pub download: DownloadUrl,
+    /// Whether the file has to be searched for data sources that read other workspaces: false only if HCP
+    /// Terraform's own list of its resources is complete and shows none.
+    pub may_read_others: bool,
+}
+
+/// A URL that may give its holder a state file. It does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DownloadUrl(pub String);
+
+impl std::fmt::Debug for DownloadUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DownloadUrl(…)")
+    }
+}
+
+/// A workspace as HCP Terraform describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceFound {
+    /// Its id.
+    pub id: WorkspaceId,
+    /// Its name now.
+    pub name: String,
+}
+
+/// HCP Terraform's states.
+pub trait States: Sync {
+    /// The current state version; None if there is none, or the workspace is not to be seen.
+    fn current_state(
+        &self,
+        workspace: &WorkspaceId,
+    ) -> impl Future<Output = Result<Option<StateVersion>, TerraformError>> + Send;
+
+    /// Reads the file of `version`, as it streams. `workspace` is whose it is: some references leave out what they
+    /// share with it.
+    fn read_state(
+        &self,
+        workspace: &Workspace,
+        version: &StateVersion,
+    ) -> impl Future<Output = Result<Findings, TerraformError>> + Send;
+
+    /// The workspace of an id; None if it is gone or not to be seen.
+    fn workspace(
+        &self,
+        id: &WorkspaceId,
+    ) -> impl Future<Output = Result<Option<WorkspaceFound>, TerraformError>> + Send;
+
+    /// How a run stands; None if it is gone or not to be seen. `report` is what was heard of it last.
+    fn run(&self, report: &RunReport) -> impl Future<Output = Result<Option<RunReport>, TerraformError>> + Send;
+}
+
+/// A run that Sluice created, as HCP Terraform describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedRun {
+    /// Its id.
+    pub run: RunId,
+    /// When it was created, by HCP Terraform's clock.
+    pub created_at: Timestamp,
+}
+
+/// HCP Terraform's runs.
+pub trait Runs: Sync {
+    /// Creates a run that plans, and applies where the workspace's own setting says so.
+    fn create_run(
+        &self,
+        workspace: &WorkspaceId,
+        message: &str,
+    ) -> impl Future<Output = Result<CreatedRun, TerraformError>> + Send;
+
+    /// The run of `workspace` whose message holds `marker`.
+    fn find_run(
+        &self,
+        workspace: &WorkspaceId,
+        marker: &Marker,
+    ) -> impl Future<Output = Result<Option<CreatedRun>, TerraformError>> + Send;
+
+    /// The id that `workspace` has now; None if it is gone or not to be seen.
+    fn workspace_id(
+        &self,
+        workspace: &Workspace,
+    ) -> impl Future<Output = Result<Option<WorkspaceId>, TerraformError>> + Send;
+}
