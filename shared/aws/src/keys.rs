@@ -1,0 +1,123 @@
+//! The keys of the table: every item type, written and read in one place. `README.md` shows them with what they serve.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use sluice_domain::{Host, WorkKey, Workspace};
+
+/// Sort keys of a workspace's partition. Their order is used: what a decision needs of a workspace lies together.
+pub(crate) const CONSUMER: &str = "CONSUMER#";
+pub(crate) const CREATE: &str = "CREATE";
+pub(crate) const DECISION: &str = "DECISION";
+pub(crate) const FACTS: &str = "FACTS";
+pub(crate) const LOOK: &str = "LOOK";
+pub(crate) const VERIFY: &str = "VERIFY";
+pub(crate) const WAITER: &str = "WAITER#";
+const RUN: &str = "RUN";
+
+/// Attribute names.
+pub(crate) const PK: &str = "pk";
+pub(crate) const SK: &str = "sk";
+
+/// A partition key and a sort key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+}
+
+impl Key {
+    pub(crate) fn of(workspace: &Workspace, sk: &str) -> Self {
+        Self { pk: partition(workspace), sk: sk.to_owned() }
+    }
+
+    pub(crate) fn consumer(producer: &Workspace, consumer: &Workspace) -> Self {
+        Self { pk: partition(producer), sk: format!("{CONSUMER}{consumer}") }
+    }
+
+    /// The workspaces of a host, so that a picture of all of them needs no Scan.
+    pub(crate) fn listing(workspace: &Workspace) -> Self {
+        Self { pk: listing(&workspace.host), sk: workspace.short() }
+    }
+
+    /// Decisions about a workspace, in order of time.
+    pub(crate) fn log(workspace: &Workspace, at: sluice_domain::Timestamp, verdict: &str) -> Self {
+        Self { pk: format!("LOG#{workspace}"), sk: format!("{:013}#{verdict}", at.0) }
+    }
+
+    pub(crate) fn work(key: &WorkKey) -> Self {
+        match key {
+            WorkKey::Run(host, run) => Self { pk: format!("RUN#{host}/{run}"), sk: RUN.to_owned() },
+            WorkKey::Look(workspace) => Self::of(workspace, LOOK),
+            WorkKey::Waiter { holder, waiter } => Self { pk: partition(holder), sk: format!("{WAITER}{waiter}") },
+            WorkKey::Verify(workspace) => Self::of(workspace, VERIFY),
+            WorkKey::Create(workspace) => Self::of(workspace, CREATE),
+        }
+    }
+
+    pub(crate) fn attributes(&self) -> [(String, AttributeValue); 2] {
+        [(PK.to_owned(), string(&self.pk)), (SK.to_owned(), string(&self.sk))]
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.pk, self.sk)
+    }
+}
+
+pub(crate) fn partition(workspace: &Workspace) -> String {
+    format!("WS#{workspace}")
+}
+
+pub(crate) fn listing(host: &Host) -> String {
+    format!("WORKSPACES#{host}")
+}
+
+/// The work that an item's key stands for, as a stream record or the due index names it. None for facts.
+#[must_use]
+pub fn work_key(pk: &str, sk: &str) -> Option<WorkKey> {
+    if let Some(run) = pk.strip_prefix("RUN#") {
+        let (host, run) = run.split_once('/')?;
+        return Some(WorkKey::Run(host.parse().ok()?, run.parse().ok()?));
+    }
+    let workspace: Workspace = pk.strip_prefix("WS#")?.parse().ok()?;
+    match sk {
+        LOOK => Some(WorkKey::Look(workspace)),
+        VERIFY => Some(WorkKey::Verify(workspace)),
+        CREATE => Some(WorkKey::Create(workspace)),
+        _ => {
+            let waiter = sk.strip_prefix(WAITER)?.parse().ok()?;
+            Some(WorkKey::Waiter { holder: workspace, waiter })
+        }
+    }
+}
+
+pub(crate) fn string(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+pub(crate) fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_work_is_found_again_by_its_key() {
+        let workspace: Workspace = "tfe.example.com:8443/acme/network".parse().unwrap();
+        let other: Workspace = "app.terraform.io/acme/app".parse().unwrap();
+        for work in [
+            WorkKey::Run(workspace.host.clone(), "run-1".parse().unwrap()),
+            WorkKey::Look(workspace.clone()),
+            WorkKey::Waiter { holder: workspace.clone(), waiter: other },
+            WorkKey::Verify(workspace.clone()),
+            WorkKey::Create(workspace.clone()),
+        ] {
+            let key = Key::work(&work);
+            assert_eq!(work_key(&key.pk, &key.sk), Some(work));
+        }
+        assert_eq!(work_key("WS#app.terraform.io/acme/network", FACTS), None);
+        assert_eq!(work_key("LOG#app.terraform.io/acme/network", "1"), None);
+    }
+}

@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod commit;
+mod connect;
+mod dead;
+mod facts;
+mod keys;
+mod schema;
+mod table;
+mod work;
+
+pub use connect::{ConnectError, client};
+pub use dead::DeadLetter;
+pub use keys::work_key;
+pub use table::Table;
