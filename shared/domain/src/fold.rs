@@ -25,28 +25,20 @@ pub const ALL_OUTPUTS: &str = "*";
 const ENDED_MAX: usize = 16;
 
 impl Facts {
-    /// Takes in that Sluice created a run for `order`. Whatever the clocks say, the run is younger than its causes.
-    pub fn start(&mut self, report: &RunReport, order: &Order) {
-        self.hear(report);
-        if let Some(run) = self.active.get_mut(&report.run) {
-            run.inputs = Some(order.inputs);
-            run.created_at = run.created_at.max(order.newest.plus_ms(1));
-        }
-    }
-
-    /// Takes in that a run is under way. Old news changes nothing.
-    pub fn hear(&mut self, report: &RunReport) {
+    /// Takes in that a run is under way; `order` is what Sluice ordered last. Old news changes nothing.
+    pub fn hear(&mut self, report: &RunReport, order: Option<&Order>) {
         self.id = Some(report.workspace_id.clone());
         let known = self.active.get(&report.run);
         let over = report.standing.ended() || self.ended.contains(&report.run);
         if over || known.is_some_and(|known| known.standing.rank() >= report.standing.rank()) {
             return;
         }
+        let order = ours(report, order);
         let run = ActiveRun {
-            created_at: report.created_at,
+            created_at: created_at(report, order).max(known.map_or(Timestamp(0), |known| known.created_at)),
             standing: report.standing,
             since: report.at,
-            inputs: known.and_then(|known| known.inputs),
+            inputs: order.map(|order| order.inputs).or(known.and_then(|known| known.inputs)),
         };
         self.active.insert(report.run.clone(), run);
     }
@@ -59,13 +51,15 @@ impl Facts {
         &mut self,
         workspace: &Workspace,
         report: &RunReport,
+        order: Option<&Order>,
         producers: &BTreeMap<Workspace, Facts>,
         now: Timestamp,
     ) {
         self.id = Some(report.workspace_id.clone());
         let active = self.active.remove(&report.run);
-        let created_at = active.as_ref().map_or(report.created_at, |run| run.created_at.max(report.created_at));
-        let started_for = active.and_then(|run| run.inputs);
+        let order = ours(report, order);
+        let created_at = created_at(report, order).max(active.as_ref().map_or(Timestamp(0), |run| run.created_at));
+        let started_for = active.and_then(|run| run.inputs).or(order.map(|order| order.inputs));
         if !self.ended.contains(&report.run) {
             self.ended.push(report.run.clone());
             self.ended.drain(..self.ended.len().saturating_sub(ENDED_MAX));
@@ -155,6 +149,18 @@ impl Facts {
     fn had_something(&self) -> bool {
         !self.outputs.is_empty() || self.state.as_ref().is_some_and(|state| state.destroyed)
     }
+}
+
+/// The order that the run was created for, if it is Sluice's own: its message tells, even to someone who hears of the
+/// run before its creation is on record.
+fn ours<'a>(report: &RunReport, order: Option<&'a Order>) -> Option<&'a Order> {
+    order.filter(|order| report.marker.as_ref() == Some(&order.marker))
+}
+
+/// When the run was created. Whatever the clocks say, and notifications tell whole seconds only, a run that was
+/// ordered because of a state version is younger than that.
+fn created_at(report: &RunReport, order: Option<&Order>) -> Timestamp {
+    report.created_at.max(order.map_or(Timestamp(0), |order| order.newest.plus_ms(1)))
 }
 
 /// What must be acknowledged beyond what was observed: the rest would only be kept twice.

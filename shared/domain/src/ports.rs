@@ -126,7 +126,9 @@ pub struct Known {
     pub version: u64,
     /// The last decision.
     pub decision: Option<Decision>,
-    /// A run is being created.
+    /// The run that was ordered last.
+    pub order: Option<Order>,
+    /// That run is still to be created.
     pub ordered: bool,
 }
 

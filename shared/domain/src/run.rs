@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{RunId, Timestamp, Workspace, WorkspaceId};
+use crate::{Marker, RunId, Timestamp, Workspace, WorkspaceId};
 
 /// Where a run stands, coarse enough to decide on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -84,4 +84,7 @@ pub struct RunReport {
     pub standing: Standing,
     /// Since when, by HCP Terraform's clock.
     pub at: Timestamp,
+    /// The marker in its message, if Sluice created it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marker: Option<Marker>,
 }

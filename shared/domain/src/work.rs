@@ -144,7 +144,7 @@ impl Order {
         let (name, key) = (workspace.to_string(), inputs.to_string());
         let versions = states.iter().map(|state| state.version.as_str());
         let digest = of_texts([name.as_str(), key.as_str()].into_iter().chain(versions)).to_string();
-        let marker = Marker(format!("sluice-{}", &digest[..16]));
+        let marker = Marker(format!("{MARKER_PREFIX}{}", &digest[..MARKER_DIGITS]));
         Some(Self { inputs, marker, causes: decision.causes.clone(), newest, decided_at: now })
     }
 
@@ -162,8 +162,43 @@ impl Order {
 #[serde(transparent)]
 pub struct Marker(pub String);
 
+const MARKER_PREFIX: &str = "sluice-";
+const MARKER_DIGITS: usize = 16;
+
+impl Marker {
+    /// The marker that a run's message ends with, if Sluice wrote it.
+    #[must_use]
+    pub fn in_message(message: &str) -> Option<Self> {
+        let (_, marker) = message.trim_end().strip_suffix(']')?.rsplit_once('[')?;
+        let digits = marker.strip_prefix(MARKER_PREFIX)?;
+        let hex = digits.len() == MARKER_DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        hex.then(|| Self(marker.to_owned()))
+    }
+}
+
 impl fmt::Display for Marker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_is_found_at_the_end_of_our_own_messages_only() {
+        let order = Order {
+            inputs: InputsKey("00112233445566778899aabbccddeeff".parse().unwrap()),
+            marker: Marker("sluice-0011223344556677".into()),
+            causes: Vec::new(),
+            newest: Timestamp(0),
+            decided_at: Timestamp(0),
+        };
+        assert_eq!(Marker::in_message(&order.message()), Some(order.marker));
+        for message in ["", "]", "[sluice-]", "[sluice-00112233445566778]", "about [sluice-0011223344556677] and more"]
+        {
+            assert_eq!(Marker::in_message(message), None, "{message}");
+        }
     }
 }
