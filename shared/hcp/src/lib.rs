@@ -1,0 +1,6 @@
+//! HCP Terraform's wire types, signatures and the state scanner: bytes in, types out.
+
+pub mod digest;
+pub mod signature;
+pub mod state;
+pub mod wire;
