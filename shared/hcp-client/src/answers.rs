@@ -1,0 +1,210 @@
+//! The little of the API's answers that is needed, read leniently.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use sluice_domain::ports::TerraformError;
+use sluice_domain::{Standing, Timestamp};
+use sluice_hcp::wire::{parse_timestamp, standing_of_status};
+
+use crate::failure::bad_answer;
+
+/// A JSON:API document.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Document<T> {
+    pub(crate) data: T,
+}
+
+/// A resource with its attributes.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Resource<A, R = IgnoredAny> {
+    pub(crate) id: String,
+    pub(crate) attributes: A,
+    pub(crate) relationships: Option<R>,
+}
+
+/// A state version.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct StateVersionAttributes {
+    pub(crate) serial: u64,
+    pub(crate) created_at: String,
+    pub(crate) status: Option<String>,
+    pub(crate) resources_processed: Option<bool>,
+    #[serde(default)]
+    pub(crate) resources: Listed,
+    pub(crate) hosted_state_download_url: Option<String>,
+    pub(crate) encrypted_state_download_url: Option<String>,
+}
+
+/// What a state version belongs to.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StateVersionRelationships {
+    pub(crate) run: Option<Relationship>,
+}
+
+/// What a relationship points to, if anything.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Relationship {
+    pub(crate) data: Option<Identifier>,
+}
+
+/// An id alone.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Identifier {
+    pub(crate) id: String,
+}
+
+/// A workspace.
+#[derive(Debug, Deserialize)]
+pub(crate) struct WorkspaceAttributes {
+    pub(crate) name: String,
+}
+
+/// A run.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct RunAttributes {
+    pub(crate) created_at: String,
+    pub(crate) status: Option<String>,
+    pub(crate) message: Option<String>,
+    pub(crate) actions: Option<Actions>,
+    /// When it reached which status.
+    pub(crate) status_timestamps: Option<BTreeMap<String, Option<String>>>,
+}
+
+/// What can be done with a run now.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Actions {
+    pub(crate) is_confirmable: Option<bool>,
+}
+
+/// What a state version's `resources` says about data sources that read other workspaces. There may be very many
+/// resources, so none is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Listed {
+    /// There is no list.
+    #[default]
+    Unknown,
+    /// A list of nothing.
+    Nothing,
+    /// Some resources, and none reads.
+    NoReader,
+    /// At least one reads.
+    Reader,
+}
+
+impl<'de> Deserialize<'de> for Listed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_option(ListedVisitor)
+    }
+}
+
+/// Parts of the types of data sources that read; HCP Terraform puts `data.` before them.
+const READERS: [&str; 2] = ["terraform_remote_state", "tfe_outputs"];
+
+struct ListedVisitor;
+
+impl<'de> Visitor<'de> for ListedVisitor {
+    type Value = Listed;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of resources")
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Listed, E> {
+        Ok(Listed::Unknown)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Listed, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Listed, A::Error> {
+        #[derive(Deserialize)]
+        struct Entry {
+            #[serde(rename = "type")]
+            kind: Option<String>,
+        }
+        let mut listed = Listed::Nothing;
+        while let Some(Entry { kind }) = list.next_element()? {
+            let reads = kind.is_none_or(|kind| READERS.iter().any(|reader| kind.contains(reader)));
+            listed = if reads || listed == Listed::Reader { Listed::Reader } else { Listed::NoReader };
+        }
+        Ok(listed)
+    }
+}
+
+/// An id or name that must be one.
+pub(crate) fn parsed<T: FromStr>(action: &'static str, what: &'static str, text: &str) -> Result<T, TerraformError> {
+    text.parse().map_err(|_| bad_answer(action, format!("{what} is not one")))
+}
+
+/// A point in time that must be one.
+pub(crate) fn timestamp(action: &'static str, text: &str) -> Result<Timestamp, TerraformError> {
+    parse_timestamp(text).map_err(|_| bad_answer(action, "a time is not one"))
+}
+
+impl RunAttributes {
+    /// Where it stands; None if its status is new to Sluice.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        let standing = standing_of_status(self.status.as_deref()?)?;
+        let confirmable = self.actions.as_ref().is_some_and(|actions| actions.is_confirmable == Some(true));
+        // Some statuses are passed through by runs that apply by themselves, and waited in by others.
+        let waits = standing == Standing::Planning && confirmable;
+        Some(if waits { Standing::AwaitingPerson } else { standing })
+    }
+
+    /// When it reached its present status, as far as is told.
+    pub(crate) fn latest(&self) -> Option<Timestamp> {
+        let reached = self.status_timestamps.iter().flatten().filter_map(|(_, at)| at.as_deref());
+        reached.filter_map(|at| parse_timestamp(at).ok()).max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(json: &str) -> Option<Listed> {
+        #[derive(Deserialize)]
+        struct Attributes {
+            #[serde(default)]
+            resources: Listed,
+        }
+        serde_json::from_str::<Attributes>(json).ok().map(|attributes| attributes.resources)
+    }
+
+    #[test]
+    fn the_list_of_resources_tells_whether_any_reads_another_workspace() {
+        for (json, expect) in [
+            ("{}", Some(Listed::Unknown)),
+            (r#"{"resources":null}"#, Some(Listed::Unknown)),
+            (r#"{"resources":[]}"#, Some(Listed::Nothing)),
+            (r#"{"resources":[{"name":"a","type":"aws_vpc","count":1}]}"#, Some(Listed::NoReader)),
+            (
+                r#"{"resources":[{"type":"data.terraform_remote_state"},{"type":"aws_vpc","module":"root"}]}"#,
+                Some(Listed::Reader),
+            ),
+            (r#"{"resources":[{"type":"data.tfe_outputs"}]}"#, Some(Listed::Reader)),
+            (r#"{"resources":[{"name":"without a type"}]}"#, Some(Listed::Reader)),
+            (r#"{"resources":"none"}"#, None),
+        ] {
+            assert_eq!(listed(json), expect, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_state_version_is_read_with_the_least_it_may_have() {
+        let json = r#"{"data":{"id":"sv-1","type":"state-versions","attributes":{"serial":9,"extra":{"a":[1]},
+            "created-at":"2026-11-20T10:00:00.123Z"},"relationships":{"run":{"data":null},"workspace":{}}}}"#;
+        let found: Document<Resource<StateVersionAttributes, StateVersionRelationships>> =
+            serde_json::from_str(json).unwrap();
+        assert_eq!((found.data.id.as_str(), found.data.attributes.serial), ("sv-1", 9));
+        assert!(found.data.relationships.unwrap().run.unwrap().data.is_none());
+    }
+}

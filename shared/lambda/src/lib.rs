@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod address;
+pub mod batch;
+mod clock;
+mod env;
+pub mod http;
+mod logs;
+mod runtime;
+mod secret;
+pub mod work;
+
+pub use address::TfeAddress;
+pub use clock::now;
+pub use env::{Env, InvalidConfig, Setting, vars};
+pub use lambda_runtime::Error;
+pub use logs::{LogLevel, init_tracing};
+pub use runtime::{InitFailed, started};
+pub use secret::{Reference, SecretRef, plain};
