@@ -44,8 +44,7 @@ pub fn client(vars: &BTreeMap<String, String>) -> Result<Client, ConnectError> {
         "environment",
     );
     let endpoint = get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| get("AWS_ENDPOINT_URL"));
-    let plain = endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"));
-    let http = if plain { Builder::new().build_http() } else { https(get("AWS_CA_BUNDLE"))? };
+    let http = http_client(vars)?;
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
@@ -55,6 +54,16 @@ pub fn client(vars: &BTreeMap<String, String>) -> Result<Client, ConnectError> {
         .http_client(http);
     config.set_endpoint_url(endpoint);
     Ok(Client::from_conf(config.build()))
+}
+
+/// The HTTP client for the SDK that `vars` ask for: without TLS for an endpoint that has none.
+pub fn http_client(vars: &BTreeMap<String, String>) -> Result<SharedHttpClient, ConnectError> {
+    let get = |name: &str| vars.get(name).filter(|value| !value.is_empty()).cloned();
+    let endpoint = get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| get("AWS_ENDPOINT_URL"));
+    if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
+        return Ok(Builder::new().build_http());
+    }
+    https(get("AWS_CA_BUNDLE"))
 }
 
 /// DynamoDB answers in milliseconds or not at all: a call that hangs must not use up the invocation.

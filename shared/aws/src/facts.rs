@@ -133,7 +133,10 @@ fn take(known: &mut Known, sk: &str, fields: &Fields<'_>) -> Result<(), StoreErr
             known.version = fields.number("version")?;
         }
         DECISION => known.decision = Some(fields.body()?),
-        CREATE => known.ordered = fields.number("due_at")? > 0 && fields.text("queue")? != "dead",
+        CREATE => {
+            known.order = Some(fields.body()?);
+            known.ordered = fields.number("due_at")? > 0 && fields.text("queue")? != "dead";
+        }
         _ => {}
     }
     Ok(())

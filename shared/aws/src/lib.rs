@@ -9,7 +9,7 @@ mod schema;
 mod table;
 mod work;
 
-pub use connect::{ConnectError, client};
+pub use connect::{ConnectError, client, http_client};
 pub use dead::DeadLetter;
 pub use keys::work_key;
 pub use table::Table;

@@ -44,7 +44,14 @@ impl Table {
                     .expect("stream_enabled is set"),
             );
         if let Err(error) = create.send().await {
-            return if error.as_service_error().is_some_and(aws_sdk_dynamodb::operation::create_table::CreateTableError::is_resource_in_use_exception) { Ok(()) } else { Err(store_error(ACTION, error)) };
+            return if error
+                .as_service_error()
+                .is_some_and(aws_sdk_dynamodb::operation::create_table::CreateTableError::is_resource_in_use_exception)
+            {
+                Ok(())
+            } else {
+                Err(store_error(ACTION, error))
+            };
         }
         let ttl = TimeToLiveSpecification::builder().enabled(true).attribute_name("expires_at").build();
         let ttl = ttl.expect("both fields are set");

@@ -163,7 +163,13 @@ impl Table {
 pub(crate) async fn send(update: UpdateItemFluentBuilder, action: &'static str) -> Result<Option<Item>, StoreError> {
     match update.send().await {
         Ok(output) => Ok(Some(output.attributes.unwrap_or_default())),
-        Err(error) if error.as_service_error().is_some_and(aws_sdk_dynamodb::operation::update_item::UpdateItemError::is_conditional_check_failed_exception) => Ok(None),
+        Err(error)
+            if error.as_service_error().is_some_and(
+                aws_sdk_dynamodb::operation::update_item::UpdateItemError::is_conditional_check_failed_exception,
+            ) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(store_error(action, error)),
     }
 }
