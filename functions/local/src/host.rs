@@ -1,0 +1,164 @@
+//! Every function in one process: HTTP routes for those behind the gateway, a dispatcher for those that work.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use sluice_aws::Table;
+use sluice_domain::picture::Picture;
+use sluice_domain::ports::{FactStore, StoreError};
+use sluice_domain::{Host as TerraformHost, WorkKey, Workspace};
+use sluice_hcp_client::Client;
+use sluice_lambda::now;
+use sluice_notification_receiver::{BODY_BYTES_MAX, Receiver};
+use sluice_run_creator::Creator;
+use sluice_state_indexer::Indexer;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::{Id, JoinSet};
+use tracing::{error, info, warn};
+
+/// Most works under way at once.
+const WORKERS_MAX: usize = 8;
+
+/// How long the dispatcher sleeps when nothing rings, in milliseconds.
+const IDLE_MS: u64 = 500;
+
+/// How long work under way may take to end once the process was told to stop.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// The functions, built once.
+pub struct Functions {
+    /// The table they share.
+    pub table: Table,
+    /// The instance they stand beside.
+    pub terraform: TerraformHost,
+    /// `POST /notifications`.
+    pub receiver: Receiver<Table>,
+    /// Works of the index queue.
+    pub indexer: Indexer<Table, Client>,
+    /// Works of the create queue.
+    pub creator: Creator<Table, Client>,
+}
+
+struct Host {
+    functions: Functions,
+    doorbell: Notify,
+}
+
+/// Serves until `shutdown`, then lets work under way come to its end.
+pub async fn serve(
+    functions: Functions,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let host = Arc::new(Host { functions, doorbell: Notify::new() });
+    let (stop, stopping) = watch::channel(false);
+    let dispatcher = tokio::spawn(dispatch(host.clone(), stopping));
+    let router = Router::new()
+        .route("/notifications", any(notifications))
+        .route("/healthz", get(healthz))
+        .route("/{graph}", get(graph))
+        .with_state(host);
+    let served = axum::serve(listener, router).with_graceful_shutdown(shutdown).await;
+    stop.send_replace(true);
+    if tokio::time::timeout(GRACE, dispatcher).await.is_err() {
+        warn!("work did not end in time: its lease will run out, and it will be done again");
+    }
+    served
+}
+
+async fn notifications(State(host): State<Arc<Host>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    // One byte more than is allowed tells the receiver that there was more, without holding it.
+    let body = match axum::body::to_bytes(body, BODY_BYTES_MAX + 1).await {
+        Ok(body) => body,
+        Err(_) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+    };
+    let request = http::Request::from_parts(parts, body);
+    let answer = sluice_notification_receiver::handle(&host.functions.receiver, request, now()).await;
+    host.doorbell.notify_one();
+    answer.map(axum::body::Body::from)
+}
+
+async fn healthz(State(host): State<Arc<Host>>) -> Response {
+    match host.functions.table.ready().await {
+        Ok(()) => (StatusCode::OK, "ok\n").into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn graph(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Response {
+    let Some(format) = name.strip_prefix("graph.").and_then(crate::graph::Format::of_extension) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    match picture(&host.functions.table, &host.functions.terraform).await {
+        Ok(picture) => ([(header::CONTENT_TYPE, format.content_type())], format.write(&picture)).into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+fn unavailable(error: &StoreError) -> Response {
+    error!("{}", sluice_domain::chain(error));
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], "the table does not answer\n").into_response()
+}
+
+/// Everything known of the workspaces of `terraform`, as a picture.
+pub async fn picture(table: &Table, terraform: &TerraformHost) -> Result<Picture, StoreError> {
+    let workspaces = table.workspaces(terraform).await?;
+    let known = table.known(&workspaces).await?;
+    let known: BTreeMap<Workspace, _> =
+        known.into_iter().map(|(name, known)| (name, (known.facts, known.decision))).collect();
+    Ok(Picture::new(&known))
+}
+
+/// Hands due work to its function. What sweeper does every minute in an account, this does at once.
+async fn dispatch(host: Arc<Host>, mut stopping: watch::Receiver<bool>) {
+    let mut tasks = JoinSet::new();
+    let mut under_way: BTreeMap<Id, WorkKey> = BTreeMap::new();
+    loop {
+        if !*stopping.borrow() {
+            let due = sluice_sweeper::due(&host.functions.table, now()).await.unwrap_or_else(|error| {
+                error!("{}", sluice_domain::chain(&error));
+                Vec::new()
+            });
+            for key in due {
+                if under_way.len() < WORKERS_MAX && !under_way.values().any(|other| *other == key) {
+                    let task = tasks.spawn(work(host.clone(), key.clone()));
+                    under_way.insert(task.id(), key);
+                }
+            }
+        } else if under_way.is_empty() {
+            return;
+        }
+        tokio::select! {
+            Some(ended) = tasks.join_next_with_id() => {
+                let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, ())| *id);
+                let key = under_way.remove(&id);
+                if let (Err(error), Some(key)) = (ended, key) {
+                    error!("{key} is left for when its lease runs out: {error}");
+                }
+            }
+            () = host.doorbell.notified() => {}
+            _ = stopping.changed() => info!("stopping: {} works under way", under_way.len()),
+            () = tokio::time::sleep(Duration::from_millis(IDLE_MS)) => {}
+        }
+    }
+}
+
+async fn work(host: Arc<Host>, key: WorkKey) {
+    let functions = &host.functions;
+    let result = match &key {
+        WorkKey::Create(_) => sluice_run_creator::handle(&functions.creator, &key, now()).await,
+        _ => sluice_state_indexer::handle(&functions.indexer, &key, now()).await,
+    };
+    if let Err(error) = result {
+        error!(work = %key, "{key} is left for when its lease runs out: {}", sluice_domain::chain(&error));
+    }
+}

@@ -1,0 +1,49 @@
+//! `sluice replay`: the work that was given up, and how to take it up again.
+
+use std::collections::BTreeMap;
+
+use sluice_aws::DeadLetter;
+use sluice_domain::ports::StoreError;
+use sluice_lambda::now;
+
+use crate::cli;
+use crate::serve::{ServeError, open};
+
+/// Most dead letters listed at once.
+const LIST_MAX: u16 = 100;
+
+/// Lists the dead letters, or replays those that were asked for. Returns what to print.
+pub async fn run(options: &cli::Replay, vars: &BTreeMap<String, String>) -> Result<String, ServeError> {
+    let (table, store) = open(&options.store, vars).await?;
+    let text = replay(options, &table).await.map_err(crate::store::OpenError::Table)?;
+    if let Some(store) = store {
+        store.close().await;
+    }
+    Ok(text)
+}
+
+async fn replay(options: &cli::Replay, table: &sluice_aws::Table) -> Result<String, StoreError> {
+    let letters = table.dead_letters(LIST_MAX).await?;
+    if letters.is_empty() {
+        return Ok("nothing was given up\n".to_owned());
+    }
+    let mut text = String::new();
+    for (number, letter) in (1..).zip(&letters) {
+        if !options.all && !options.numbers.contains(&number) {
+            if options.numbers.is_empty() {
+                text.push_str(&line(number, letter));
+            }
+            continue;
+        }
+        let said = if table.replay(&letter.key, now()).await? { "taken up again" } else { "no longer given up" };
+        text.push_str(&format!("{}: {said}\n", letter.key));
+    }
+    if text.is_empty() {
+        text.push_str(&format!("there are {} dead letters; none has such a number\n", letters.len()));
+    }
+    Ok(text)
+}
+
+fn line(number: usize, letter: &DeadLetter) -> String {
+    format!("{number:3}  {}  {}\n     {}\n", letter.at, letter.key, letter.fault)
+}

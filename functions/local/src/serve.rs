@@ -1,0 +1,144 @@
+//! `sluice serve`: stands beside a real HCP Terraform or Terraform Enterprise.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretSlice};
+use sluice_aws::Table;
+use sluice_hcp::signature::Keys;
+use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress};
+use sluice_state_indexer::WATCH_MS;
+use tokio::net::TcpListener;
+use tracing::info;
+
+use crate::cli;
+use crate::functions::{Parts, functions};
+use crate::host;
+use crate::store::{Embedded, OpenError, digest_key};
+
+/// Where the embedded table is kept unless told otherwise.
+const DATA_DIR: &str = "sluice-data";
+
+/// `serve` cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The environment is not complete.
+    #[error(transparent)]
+    Config(#[from] InvalidConfig),
+    /// A secret has to be fetched and cannot be.
+    #[error(transparent)]
+    Secret(#[from] sluice_lambda::Reference),
+    /// Both a real table and a directory for the embedded one are named.
+    #[error("WORKSPACE_DEPENDENCIES_TABLE names a real table, so --data-dir means nothing: leave one of them out")]
+    TwoStores,
+    /// The certificates cannot be read.
+    #[error("cannot read SLUICE_CA_BUNDLE")]
+    CaBundle(#[source] std::io::Error),
+    /// The store did not open.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The client of HCP Terraform cannot be built.
+    #[error(transparent)]
+    Client(#[from] sluice_hcp_client::SettingsError),
+    /// The port is taken, say.
+    #[error("cannot listen on {0}")]
+    Listen(std::net::SocketAddr, #[source] std::io::Error),
+    /// The server ended with an error.
+    #[error("the server stopped")]
+    Served(#[source] std::io::Error),
+}
+
+/// Serves until told to stop.
+pub async fn run(options: &cli::Serve, vars: &BTreeMap<String, String>) -> Result<(), ServeError> {
+    let (parts, store) = parts(&options.store, vars).await?;
+    let address = parts.terraform.url.clone();
+    let functions = functions(parts)?;
+    let failed = |error| ServeError::Listen(options.listen, error);
+    let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+    let listen = listener.local_addr().map_err(failed)?;
+    info!("listening on http://{listen}, beside {address}: send notifications to /notifications");
+    let served = host::serve(functions, listener, crate::signal::told_to_stop()).await;
+    if let Some(store) = store {
+        store.close().await;
+    }
+    info!("stopped");
+    served.map_err(ServeError::Served)
+}
+
+async fn parts(options: &cli::Store, vars: &BTreeMap<String, String>) -> Result<(Parts, Option<Embedded>), ServeError> {
+    let mut env = Env::new(vars);
+    let terraform = env.tfe_address();
+    let api_token = env.secret("API_TOKEN");
+    let unsigned = env.or("SLUICE_ALLOW_UNSIGNED", false);
+    let tokens = match unsigned {
+        Some(true) => env.optional_secrets("NOTIFICATION_TOKEN"),
+        _ => env.secrets("NOTIFICATION_TOKEN"),
+    };
+    let key = match env.optional::<String>(TABLE_VARIABLE).flatten() {
+        Some(_) => env.secret("SLUICE_DIGEST_KEY").map(|key| vec![key]),
+        None => env.optional_secrets("SLUICE_DIGEST_KEY"),
+    };
+    let ca_bundle = env.optional::<String>("SLUICE_CA_BUNDLE");
+    let policy = sluice_state_indexer::policy(&mut env);
+    let (terraform, api_token, unsigned, tokens, key, ca_bundle, policy) =
+        env.finish(|| Some((terraform?, api_token?, unsigned?, tokens?, key?, ca_bundle?, policy?)))?;
+
+    let (table, store) = open(options, vars).await?;
+    let keys = Keys::new(&sluice_lambda::plain(tokens)?);
+    let digest_key = match sluice_lambda::plain(key)?.pop() {
+        Some(key) => SecretSlice::from(key.expose_secret().as_bytes().to_vec()),
+        None => digest_key(Some(&directory(options)))?,
+    };
+    let parts = Parts {
+        table,
+        digest_key,
+        terraform,
+        api_token: one(api_token)?,
+        ca_bundle: ca_bundle.map(std::fs::read).transpose().map_err(ServeError::CaBundle)?,
+        keys: if unsigned { keys.allow_unsigned() } else { keys },
+        policy,
+        watch_ms: WATCH_MS,
+    };
+    Ok((parts, store))
+}
+
+fn one(secret: SecretRef) -> Result<secrecy::SecretString, ServeError> {
+    Ok(sluice_lambda::plain(vec![secret])?.remove(0))
+}
+
+const TABLE_VARIABLE: &str = "WORKSPACE_DEPENDENCIES_TABLE";
+
+/// The table that the options and the environment mean: a real one if `WORKSPACE_DEPENDENCIES_TABLE` names it, else
+/// the embedded one, which has to be kept while it is used.
+pub async fn open(
+    options: &cli::Store,
+    vars: &BTreeMap<String, String>,
+) -> Result<(Table, Option<Embedded>), ServeError> {
+    match vars.get(TABLE_VARIABLE).filter(|name| !name.is_empty()) {
+        Some(_) if options.data_dir.is_some() => Err(ServeError::TwoStores),
+        Some(name) => Ok((real_table(name, vars).await?, None)),
+        None => {
+            let store = Embedded::open(Some(&directory(options))).await?;
+            Ok((store.table.clone(), Some(store)))
+        }
+    }
+}
+
+fn directory(options: &cli::Store) -> PathBuf {
+    options.data_dir.clone().unwrap_or_else(|| Path::new(DATA_DIR).to_owned())
+}
+
+/// A table in an account: unlike a Lambda function, a person has profiles and single sign-on, so the SDK's whole
+/// chain of settings is asked.
+async fn real_table(name: &str, vars: &BTreeMap<String, String>) -> Result<Table, OpenError> {
+    let http = sluice_aws::http_client(vars)?;
+    let config = aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http).load().await;
+    Ok(Table::new(aws_sdk_dynamodb::Client::new(&config), name))
+}
+
+/// The instance whose graph is meant.
+pub fn terraform(vars: &BTreeMap<String, String>) -> Result<TfeAddress, InvalidConfig> {
+    let mut env = Env::new(vars);
+    let terraform = env.tfe_address();
+    env.finish(|| terraform)
+}

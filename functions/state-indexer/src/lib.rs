@@ -1,0 +1,110 @@
+//! state-indexer: takes in news of runs, reads the new state version, and decides what is stale now.
+//!
+//! Every step looks at what is true now, so work that is done twice, late or out of order does no harm.
+
+mod config;
+mod look;
+mod news;
+mod removal;
+
+pub use config::{Config, policy};
+
+use std::collections::BTreeSet;
+
+use sluice_domain::ports::{FactStore, Inbox, Known, States, StoreError, TerraformError, Worklist};
+use sluice_domain::{Claimed, Classify, Fault, Policy, Task, Timestamp, WorkKey, Workspace};
+use sluice_lambda::work::{Failed, Next, conclude};
+
+/// How long a claim lasts, in milliseconds: as long as the function may run.
+pub const LEASE_MS: u64 = 120_000;
+
+/// How often a commit is tried again because facts changed underneath, before the work is put off.
+const CONFLICTS_MAX: usize = 8;
+
+/// The function's parts, built once.
+#[derive(Debug)]
+pub struct Indexer<S, T> {
+    /// The table.
+    pub store: S,
+    /// HCP Terraform's states.
+    pub terraform: T,
+    /// What is allowed.
+    pub policy: Policy,
+    /// How long a run may be silent before HCP Terraform is asked how it stands, in milliseconds.
+    pub watch_ms: u64,
+}
+
+/// The default of [`Indexer::watch_ms`]: ten minutes.
+pub const WATCH_MS: u64 = 600_000;
+
+/// Why work of this function failed.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// HCP Terraform did not do its part.
+    #[error(transparent)]
+    Terraform(#[from] TerraformError),
+    /// The table did not do its part.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The run applied, but the state version it wrote is not the current one yet.
+    #[error("the state version of {0} is not there yet")]
+    NotCurrentYet(sluice_domain::RunId),
+}
+
+impl Classify for IndexError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Terraform(error) => error.fault(),
+            Self::Store(error) => error.fault(),
+            Self::NotCurrentYet(_) => Fault::TRANSIENT,
+        }
+    }
+}
+
+/// Does the work of `key`, if it is due. An error means that not even the failure could be written down.
+pub async fn handle<S, T>(indexer: &Indexer<S, T>, key: &WorkKey, now: Timestamp) -> Result<(), StoreError>
+where
+    S: FactStore + Worklist + Inbox,
+    T: States,
+{
+    let Some(claimed) = indexer.store.claim(key, now, LEASE_MS).await? else { return Ok(()) };
+    let result = indexer.perform(&claimed, now).await.map_err(|error| Failed { error, tried: false });
+    conclude(&indexer.store, &claimed, result, now).await
+}
+
+impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
+    async fn perform(&self, claimed: &Claimed, now: Timestamp) -> Result<Next, IndexError> {
+        match (&claimed.key, &claimed.task) {
+            (_, Task::Run(report)) if report.standing.ended() => self.take_in_end(claimed, report, now).await,
+            (_, Task::Run(report)) => self.take_in_activity(report, now).await,
+            (WorkKey::Look(workspace), _) => self.look(workspace, now).await,
+            (WorkKey::Waiter { holder, waiter }, _) => self.look_after_waiting(holder, waiter, now).await,
+            (WorkKey::Verify(workspace), _) => self.verify(workspace, now).await,
+            // Creating runs is another function's work, and its queue is not this one's.
+            (WorkKey::Run(..) | WorkKey::Create(_), _) => Ok(Next::Done),
+        }
+    }
+
+    async fn known_one(&self, workspace: &Workspace) -> Result<Known, StoreError> {
+        let mut known = self.store.known(&BTreeSet::from([workspace.clone()])).await?;
+        Ok(known.remove(workspace).unwrap_or_default())
+    }
+}
+
+/// Makes `attempt` again while facts change underneath it.
+macro_rules! retrying {
+    ($attempt:expr) => {{
+        let mut conflicts = 0;
+        loop {
+            match $attempt {
+                Err($crate::IndexError::Store(sluice_domain::ports::StoreError::Conflict))
+                    if conflicts < $crate::CONFLICTS_MAX =>
+                {
+                    conflicts += 1;
+                }
+                result => break result,
+            }
+        }
+    }};
+}
+pub(crate) use retrying;

@@ -1,0 +1,179 @@
+//! Looks at a workspace and what is below it, decides, and writes down what was decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sluice_domain::ports::{FactStore, Inbox, Known, States, StoreError, Write};
+use sluice_domain::{ActiveRun, Decision, Facts, Graph, Order, Standing, Timestamp, Verdict, Workspace, decide};
+use sluice_lambda::work::Next;
+use tracing::info;
+
+use crate::{CONFLICTS_MAX, IndexError, Indexer};
+
+/// Most workspaces of which the facts are read for one look. Beyond it the graph is not what anyone meant.
+const READ_MAX: usize = 50_000;
+
+impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
+    /// A wait has lasted long: the workspace that waits is looked at by itself.
+    pub(crate) async fn look_after_waiting(
+        &self,
+        holder: &Workspace,
+        waiter: &Workspace,
+        now: Timestamp,
+    ) -> Result<Next, IndexError> {
+        let (holder, waiter) = (holder.clone(), waiter.clone());
+        let writes = [Write::NoWaiter { holder, waiter: waiter.clone() }, Write::Look { workspace: waiter, at: now }];
+        self.store.commit(&writes).await?;
+        Ok(Next::Done)
+    }
+
+    /// Decides about a workspace, whoever reads it and whoever waits for it; and, where one of them turns out to be
+    /// settled, about whoever waits for that.
+    pub(crate) async fn look(&self, root: &Workspace, now: Timestamp) -> Result<Next, IndexError> {
+        let around = self.store.around(root).await?;
+        let mut targets: BTreeSet<Workspace> = around.consumers;
+        targets.extend(around.waiters);
+        targets.insert(root.clone());
+        let mut conflicts = 0;
+        let mut done = BTreeSet::new();
+        while !targets.is_empty() {
+            let judged = self.judge(root, &targets, now).await?;
+            if !judged.moved.is_empty() {
+                conflicts += 1;
+                if conflicts > CONFLICTS_MAX {
+                    return Err(StoreError::Conflict.into());
+                }
+            }
+            done.extend(targets);
+            targets = judged.released.into_iter().filter(|workspace| !done.contains(workspace)).collect();
+            targets.extend(judged.moved);
+        }
+        Ok(Next::Done)
+    }
+
+    async fn judge(
+        &self,
+        root: &Workspace,
+        targets: &BTreeSet<Workspace>,
+        now: Timestamp,
+    ) -> Result<Judged, IndexError> {
+        let mut known = self.with_ancestors(targets).await?;
+        let facts = known.iter_mut().map(|(name, known)| (name.clone(), std::mem::take(&mut known.facts))).collect();
+        let graph = Graph::new(facts);
+        let decisions = decide(&graph, &self.policy, now);
+        let mut judged = Judged::default();
+        for target in targets {
+            let (Some(number), Some(before)) = (graph.number(target), known.get(target)) else { continue };
+            let decision = &decisions[number];
+            let case = Case { root, target, before, decision, graph: &graph, known: &known, now };
+            let writes = case.writes(self.policy.person_wait_ms);
+            match self.store.commit(&writes).await {
+                Ok(()) if writes.is_empty() => {}
+                Ok(()) => info!(verdict = decision.verdict.word(), "{}: {decision}", target.short()),
+                Err(error) if crate::news::is_conflict(&error) => {
+                    judged.moved.insert(target.clone());
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            if target != root && case.lets_go() {
+                judged.released.extend(self.store.waiters(target).await?);
+            }
+        }
+        Ok(judged)
+    }
+
+    /// What is known of `targets` and of all their ancestors, read level by level.
+    async fn with_ancestors(&self, targets: &BTreeSet<Workspace>) -> Result<BTreeMap<Workspace, Known>, IndexError> {
+        let mut known: BTreeMap<Workspace, Known> = BTreeMap::new();
+        let mut asked = targets.clone();
+        let mut level = targets.clone();
+        while !level.is_empty() && known.len() < READ_MAX {
+            let read = self.store.known(&level).await?;
+            level = read
+                .values()
+                .flat_map(|known| known.facts.producers.iter().filter(|(_, edge)| edge.live()).map(|(name, _)| name))
+                .filter(|name| asked.insert((*name).clone()))
+                .cloned()
+                .collect();
+            known.extend(read.into_iter().filter(|(_, known)| known.version > 0));
+        }
+        Ok(known)
+    }
+}
+
+#[derive(Default)]
+struct Judged {
+    /// Workspaces that waited for one that is settled now.
+    released: BTreeSet<Workspace>,
+    /// Workspaces of which the facts changed underneath.
+    moved: BTreeSet<Workspace>,
+}
+
+/// One workspace that was decided about.
+struct Case<'a> {
+    root: &'a Workspace,
+    target: &'a Workspace,
+    before: &'a Known,
+    decision: &'a Decision,
+    graph: &'a Graph,
+    known: &'a BTreeMap<Workspace, Known>,
+    now: Timestamp,
+}
+
+impl Case<'_> {
+    /// Whether those who waited for this workspace need not any longer: it was not settled, and is now, or has
+    /// come to a stop.
+    fn lets_go(&self) -> bool {
+        let was_settled = self.before.decision.as_ref().is_none_or(|before| before.verdict == Verdict::Settled);
+        let moves = matches!(
+            self.decision.verdict,
+            Verdict::Run | Verdict::Wait { .. } | Verdict::Adopt { .. } | Verdict::AwaitOwnRun { .. }
+        );
+        !was_settled && !moves
+    }
+
+    /// What the decision changes in the table, on condition that what it was made from still holds.
+    fn writes(&self, person_wait_ms: u64) -> Vec<Write> {
+        let holder = self.decision.verdict.holder();
+        let held_before = self.before.decision.as_ref().and_then(|before| before.verdict.holder());
+        let mut writes = Vec::new();
+        if self.before.decision.as_ref() != Some(self.decision) {
+            let (workspace, decision) = (self.target.clone(), self.decision.clone());
+            writes.push(Write::Decision { workspace, decision, at: self.now });
+        }
+        if let Some(holder) = held_before.filter(|before| Some(*before) != holder) {
+            writes.push(Write::NoWaiter { holder: holder.clone(), waiter: self.target.clone() });
+        }
+        // The wait of the root itself may just have run out, and is made anew whether or not the decision changed.
+        if let Some(holder) = holder.filter(|_| !writes.is_empty() || self.target == self.root) {
+            let until = self.look_again_at(holder, person_wait_ms);
+            writes.push(Write::Waiter { holder: holder.clone(), waiter: self.target.clone(), until });
+            writes.push(self.unchanged(holder));
+        }
+        if !self.before.ordered
+            && let Some(order) = Order::of(self.target, self.decision, self.graph, self.now)
+        {
+            writes.push(Write::Order { workspace: self.target.clone(), order });
+        }
+        if !writes.is_empty() {
+            writes.push(self.unchanged(self.target));
+        }
+        writes
+    }
+
+    fn unchanged(&self, workspace: &Workspace) -> Write {
+        let version = self.known.get(workspace).map_or(0, |known| known.version);
+        Write::Unchanged { workspace: workspace.clone(), version }
+    }
+
+    /// When a wait is looked at even if its holder has not settled: when a person has had long enough, if that is
+    /// what the holder waits for.
+    fn look_again_at(&self, holder: &Workspace, person_wait_ms: u64) -> Timestamp {
+        let facts: Option<&Facts> = self.graph.number(holder).map(|number| self.graph.facts(number));
+        let awaits = |run: &&ActiveRun| run.standing == Standing::AwaitingPerson;
+        let since = facts.and_then(|facts| facts.active.values().filter(awaits).map(|run| run.since).max());
+        since
+            .map_or(self.now, |since| since.max(Timestamp(self.now.0.saturating_sub(person_wait_ms))))
+            .plus_ms(person_wait_ms)
+    }
+}

@@ -1,0 +1,162 @@
+//! News of runs becomes facts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sluice_domain::ports::{FactStore, Inbox, Known, StateVersion, States, StoreError, WRITES_MAX, Write};
+use sluice_domain::{Claimed, Classify, Facts, Findings, RunReport, Standing, StateFacts, Timestamp, Workspace};
+use sluice_lambda::work::{Next, given_up};
+use tracing::info;
+
+use crate::{IndexError, Indexer, retrying};
+
+/// How often the state version of an applied run is waited for. HCP Terraform does not say whether it is current
+/// when the notification comes.
+const STATE_WAITS_MAX: u32 = 4;
+
+/// What a state version taught, if it was a new one.
+type Learned = Option<(StateFacts, Findings)>;
+
+impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
+    /// A run is under way. If that was known, the run has been silent for long: ask.
+    pub(crate) async fn take_in_activity(&self, report: &RunReport, now: Timestamp) -> Result<Next, IndexError> {
+        let watch = Next::Again(now.plus_ms(self.watch_ms));
+        let heard = retrying!(self.hear(report).await)?;
+        if heard {
+            return Ok(watch);
+        }
+        match self.terraform.run(report).await? {
+            Some(found) if found.standing.rank() > report.standing.rank() => {
+                self.store.record(&found, now).await?;
+                Ok(Next::Done)
+            }
+            Some(_) => Ok(watch),
+            None => {
+                let gone = RunReport { standing: Standing::Canceled, at: now, ..report.clone() };
+                self.store.record(&gone, now).await?;
+                self.store.commit(&[Write::Verify { workspace: report.workspace.clone(), at: now }]).await?;
+                Ok(Next::Done)
+            }
+        }
+    }
+
+    /// Whether `report` was news.
+    async fn hear(&self, report: &RunReport) -> Result<bool, IndexError> {
+        let Known { mut facts, version, order, .. } = self.known_one(&report.workspace).await?;
+        let before = facts.active.clone();
+        facts.hear(report, order.as_ref());
+        if facts.active == before {
+            return Ok(false);
+        }
+        let facts = Box::new(facts);
+        self.store.commit(&[Write::Facts { workspace: report.workspace.clone(), facts, version }]).await?;
+        Ok(true)
+    }
+
+    /// A run is over. If it got through, what it left behind is read.
+    pub(crate) async fn take_in_end(
+        &self,
+        claimed: &Claimed,
+        report: &RunReport,
+        now: Timestamp,
+    ) -> Result<Next, IndexError> {
+        let result = retrying!(self.end(claimed, report, now).await);
+        if let Err(error @ IndexError::Terraform(_)) = &result
+            && given_up(claimed, error.fault())
+        {
+            // What it left behind cannot be read, but it is over all the same: nobody must wait for it.
+            retrying!(self.fold(report, None, now).await)?;
+        }
+        result
+    }
+
+    async fn end(&self, claimed: &Claimed, report: &RunReport, now: Timestamp) -> Result<Next, IndexError> {
+        let got_through = matches!(report.standing, Standing::Applied | Standing::NoChanges);
+        if !got_through {
+            return self.fold(report, None, now).await;
+        }
+        let known = self.known_one(&report.workspace).await?;
+        let Some(state) = self.terraform.current_state(&report.workspace_id).await? else {
+            if self.is_gone(&report.workspace, &report.workspace_id).await? {
+                return self.forget(&report.workspace, now).await;
+            }
+            return self.fold(report, None, now).await;
+        };
+        if awaits_state(report, &state) && claimed.attempts <= STATE_WAITS_MAX {
+            return Err(IndexError::NotCurrentYet(report.run.clone()));
+        }
+        let learned = self.read(&report.workspace, &known.facts, state).await?;
+        self.fold(report, learned, now).await
+    }
+
+    /// Reads a state version, unless it is known already.
+    async fn read(&self, workspace: &Workspace, facts: &Facts, state: StateVersion) -> Result<Learned, IndexError> {
+        if facts.state.as_ref().is_some_and(|known| known.version == state.facts.version) {
+            return Ok(None);
+        }
+        let findings = self.terraform.read_state(workspace, &state).await?;
+        let older = |known: &StateFacts| known.lineage == findings.lineage && known.serial > state.facts.serial;
+        if facts.state.as_ref().is_some_and(older) {
+            return Ok(None);
+        }
+        Ok(Some((state.facts, findings)))
+    }
+
+    /// Writes down what the end of a run means, and has everything below looked at.
+    async fn fold(&self, report: &RunReport, learned: Learned, now: Timestamp) -> Result<Next, IndexError> {
+        let workspace = &report.workspace;
+        let Known { facts: before, version, order, .. } = self.known_one(workspace).await?;
+        let mut facts = before.clone();
+        if let Some((state, findings)) = learned {
+            info!(
+                workspace.id = %report.workspace_id, run.id = %report.run, state_version.id = %state.version,
+                "read the state of {workspace}: {} outputs, reads {} workspaces",
+                findings.outputs.len(), findings.producers.as_ref().map_or(0, BTreeMap::len)
+            );
+            facts.learn(state, findings, now);
+        }
+        let names: BTreeSet<Workspace> = facts.producers.keys().filter(|name| *name != workspace).cloned().collect();
+        let known = self.store.known(&names).await?;
+        let mut producers: BTreeMap<_, _> = known.into_iter().map(|(name, known)| (name, known.facts)).collect();
+        // A workspace that reads itself has seen what it wrote.
+        producers.insert(workspace.clone(), facts.clone());
+        facts.end(workspace, report, order.as_ref(), &producers, now);
+        let mut writes = neighbour_writes(workspace, &before, &facts);
+        // Neighbours first: found twice they do no harm, missing they would.
+        while writes.len() > WRITES_MAX - 2 {
+            let mut part: Vec<Write> = writes.drain(..WRITES_MAX - 1).collect();
+            part.push(Write::Unchanged { workspace: workspace.clone(), version });
+            self.store.commit(&part).await?;
+        }
+        writes.push(Write::Facts { workspace: workspace.clone(), facts: Box::new(facts), version });
+        writes.push(Write::Look { workspace: workspace.clone(), at: now });
+        self.store.commit(&writes).await?;
+        Ok(Next::Done)
+    }
+}
+
+/// Whether the state version that an applied run wrote is still to come.
+fn awaits_state(report: &RunReport, state: &StateVersion) -> bool {
+    report.standing == Standing::Applied
+        && state.facts.run.as_ref() != Some(&report.run)
+        && state.facts.created_at < report.created_at
+}
+
+/// The other side of edges that came or went.
+fn neighbour_writes(workspace: &Workspace, before: &Facts, after: &Facts) -> Vec<Write> {
+    let live = |facts: &Facts| -> BTreeSet<Workspace> {
+        facts.producers.iter().filter(|(_, edge)| edge.live()).map(|(name, _)| name.clone()).collect()
+    };
+    let (before, after) = (live(before), live(after));
+    let came = after
+        .difference(&before)
+        .map(|producer| Write::Consumer { producer: producer.clone(), consumer: workspace.clone() });
+    let went = before
+        .difference(&after)
+        .map(|producer| Write::NoConsumer { producer: producer.clone(), consumer: workspace.clone() });
+    came.chain(went).collect()
+}
+
+/// Facts changed underneath, said as this function's error.
+pub(crate) fn is_conflict(error: &StoreError) -> bool {
+    matches!(error, StoreError::Conflict)
+}

@@ -1,0 +1,28 @@
+//! sweeper: rings again for work that is due. It runs every minute, so a bell that nobody heard, a retry whose time
+//! has come and a lease whose holder died cost a minute at most.
+
+use sluice_domain::ports::{Bell, StoreError};
+use sluice_domain::{Queue, Timestamp, WorkKey};
+use tracing::info;
+
+/// Most works of one queue that one sweep rings for. What is left over is rung for by the next.
+pub const RINGS_MAX: u16 = 500;
+
+/// Everything that was due at `now`, up to [`RINGS_MAX`] works of each queue, the oldest first.
+pub async fn due(bell: &impl Bell, now: Timestamp) -> Result<Vec<WorkKey>, StoreError> {
+    let mut due = bell.due(Queue::Index, now, RINGS_MAX).await?;
+    due.extend(bell.due(Queue::Create, now, RINGS_MAX).await?);
+    Ok(due)
+}
+
+/// Rings for everything that was due at `now`, and tells how much that was.
+pub async fn sweep(bell: &impl Bell, now: Timestamp) -> Result<usize, StoreError> {
+    let due = due(bell, now).await?;
+    for work in &due {
+        bell.ring(work).await?;
+    }
+    if !due.is_empty() {
+        info!(works = due.len(), "rang for work that was due");
+    }
+    Ok(due.len())
+}
