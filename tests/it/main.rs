@@ -1,0 +1,9 @@
+//! Every cross-crate test, in one binary that links once.
+
+mod bins;
+mod hcp_client;
+mod lambda;
+mod receiver;
+mod table;
+mod waves;
+mod world;

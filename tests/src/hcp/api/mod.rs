@@ -1,0 +1,63 @@
+//! The HTTP side: every request is logged, counted, struck by faults, checked and answered, in this order.
+
+mod archive;
+mod notifications;
+mod reply;
+mod route;
+mod runs;
+mod serve;
+mod socket;
+mod state;
+mod workspaces;
+
+pub use route::Route;
+pub(super) use serve::serve;
+pub(super) use socket::{Line, Sockets};
+
+use reply::{Answer, Call, Caller, Reply};
+
+use super::model::World;
+
+impl World {
+    /// Does what a request asks for, as far as it can be done at once.
+    fn answer(&mut self, call: &Call, caller: &Caller) -> Answer {
+        let id = call.variable(0);
+        match call.route {
+            Route::Ping => Reply::empty(204).into(),
+            Route::ShowAccount => Self::show_account(caller).into(),
+            Route::ListOrganizations => self.list_organizations(call).into(),
+            Route::ShowOrganization => self.show_organization(id).into(),
+            Route::ListWorkspaces => self.list_workspaces(call).into(),
+            Route::ShowWorkspaceByName => {
+                let name = format!("{id}/{}", call.variable(1));
+                self.show_workspace(self.find(&name), call).into()
+            }
+            Route::ShowWorkspace => self.show_workspace(self.workspaces.get(id), call).into(),
+            Route::UpdateWorkspace => self.update_workspace(call).into(),
+            Route::DeleteWorkspace => self.remove_workspace(id).into(),
+            Route::LockWorkspace => self.lock(id, call).into(),
+            Route::UnlockWorkspace => self.unlock(id, call).into(),
+            Route::CurrentStateVersion => self.show_current_state_version(call).into(),
+            Route::CurrentOutputs => self.list_current_outputs(call).into(),
+            Route::ListStateVersions => self.list_state_versions(call).into(),
+            Route::ShowStateVersion => self.show_state_version(self.state_versions.get(id), call).into(),
+            Route::ListOutputs => self.list_outputs(self.state_versions.get(id), call).into(),
+            Route::DownloadState => self.download_state(id).into(),
+            Route::Archivist => self.download_object(id).into(),
+            Route::CreateRun => self.create_run_asked(call, caller).into(),
+            Route::ShowRun => self.show_run(call).into(),
+            Route::ListRuns => self.list_runs(call).into(),
+            Route::ListOrganizationRuns => self.list_organization_runs(call).into(),
+            Route::ApplyRun | Route::DiscardRun | Route::CancelRun | Route::ForceCancelRun => {
+                self.steer_run(call, caller).into()
+            }
+            Route::CreateNotificationConfiguration => self.create_configuration(call),
+            Route::ListNotificationConfigurations => self.list_configurations(call).into(),
+            Route::ShowNotificationConfiguration => self.show_configuration(id).into(),
+            Route::UpdateNotificationConfiguration => self.update_configuration(call),
+            Route::DeleteNotificationConfiguration => self.delete_configuration(id).into(),
+            Route::VerifyNotificationConfiguration => self.verify_configuration(id),
+            Route::Any | Route::Unknown => Reply::not_found().into(),
+        }
+    }
+}

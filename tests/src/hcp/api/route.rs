@@ -1,0 +1,151 @@
+//! The routes of the API, by name.
+
+/// What a request asks for; faults and the request log go by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the names say it; the table in `matching` says the rest")]
+pub enum Route {
+    /// In a fault: every route.
+    Any,
+    /// No route at all.
+    Unknown,
+    Ping,
+    ShowAccount,
+    ListOrganizations,
+    ShowOrganization,
+    ListWorkspaces,
+    ShowWorkspaceByName,
+    ShowWorkspace,
+    UpdateWorkspace,
+    DeleteWorkspace,
+    LockWorkspace,
+    UnlockWorkspace,
+    CurrentStateVersion,
+    CurrentOutputs,
+    ListStateVersions,
+    ShowStateVersion,
+    ListOutputs,
+    /// A state file, on the API's host.
+    DownloadState,
+    /// A state file, on the archivist.
+    Archivist,
+    CreateRun,
+    ShowRun,
+    ListRuns,
+    ListOrganizationRuns,
+    ApplyRun,
+    DiscardRun,
+    CancelRun,
+    ForceCancelRun,
+    CreateNotificationConfiguration,
+    ListNotificationConfigurations,
+    ShowNotificationConfiguration,
+    UpdateNotificationConfiguration,
+    DeleteNotificationConfiguration,
+    VerifyNotificationConfiguration,
+}
+
+impl Route {
+    /// The route of a request and the variable segments of its path.
+    pub(in crate::hcp) fn matching(method: &str, path: &str) -> (Self, Vec<String>) {
+        let decoded = path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect::<Vec<_>>();
+        let segments: Vec<_> = decoded.iter().map(String::as_str).collect();
+        let (route, variables) = match (method, segments.as_slice()) {
+            ("GET", ["api", "v2", rest @ ..]) => Self::get(rest),
+            ("POST", ["api", "v2", rest @ ..]) => Self::post(rest),
+            ("PATCH" | "DELETE", ["api", "v2", kind, id]) => Self::change(method, kind, id),
+            ("GET", ["api", "state-versions", id, "hosted_state"]) => (Self::DownloadState, vec![*id]),
+            ("GET", ["v1", "object", key]) => (Self::Archivist, vec![*key]),
+            _ => (Self::Unknown, vec![]),
+        };
+        (route, variables.into_iter().map(str::to_owned).collect())
+    }
+
+    fn change<'a>(method: &str, kind: &str, id: &'a str) -> (Self, Vec<&'a str>) {
+        match (method, kind) {
+            ("PATCH", "workspaces") => (Self::UpdateWorkspace, vec![id]),
+            ("DELETE", "workspaces") => (Self::DeleteWorkspace, vec![id]),
+            ("PATCH", "notification-configurations") => (Self::UpdateNotificationConfiguration, vec![id]),
+            ("DELETE", "notification-configurations") => (Self::DeleteNotificationConfiguration, vec![id]),
+            _ => (Self::Unknown, vec![]),
+        }
+    }
+
+    fn get<'a>(path: &[&'a str]) -> (Self, Vec<&'a str>) {
+        match path {
+            ["ping"] => (Self::Ping, vec![]),
+            ["account", "details"] => (Self::ShowAccount, vec![]),
+            ["organizations"] => (Self::ListOrganizations, vec![]),
+            ["organizations", name] => (Self::ShowOrganization, vec![name]),
+            ["organizations", name, "workspaces"] => (Self::ListWorkspaces, vec![name]),
+            ["organizations", name, "workspaces", workspace] => (Self::ShowWorkspaceByName, vec![name, workspace]),
+            ["organizations", name, "runs"] => (Self::ListOrganizationRuns, vec![name]),
+            ["workspaces", id] => (Self::ShowWorkspace, vec![id]),
+            ["workspaces", id, "runs"] => (Self::ListRuns, vec![id]),
+            ["workspaces", id, "current-state-version"] => (Self::CurrentStateVersion, vec![id]),
+            ["workspaces", id, "current-state-version-outputs"] => (Self::CurrentOutputs, vec![id]),
+            ["workspaces", id, "notification-configurations"] => (Self::ListNotificationConfigurations, vec![id]),
+            ["notification-configurations", id] => (Self::ShowNotificationConfiguration, vec![id]),
+            ["state-versions"] => (Self::ListStateVersions, vec![]),
+            ["state-versions", id] => (Self::ShowStateVersion, vec![id]),
+            ["state-versions", id, "outputs"] => (Self::ListOutputs, vec![id]),
+            ["state-versions", id, "download"] => (Self::DownloadState, vec![id]),
+            ["runs", id] => (Self::ShowRun, vec![id]),
+            _ => (Self::Unknown, vec![]),
+        }
+    }
+
+    fn post<'a>(path: &[&'a str]) -> (Self, Vec<&'a str>) {
+        match path {
+            ["runs"] => (Self::CreateRun, vec![]),
+            ["runs", id, "actions", "apply"] => (Self::ApplyRun, vec![id]),
+            ["runs", id, "actions", "discard"] => (Self::DiscardRun, vec![id]),
+            ["runs", id, "actions", "cancel"] => (Self::CancelRun, vec![id]),
+            ["runs", id, "actions", "force-cancel"] => (Self::ForceCancelRun, vec![id]),
+            ["workspaces", id, "actions", "lock"] => (Self::LockWorkspace, vec![id]),
+            ["workspaces", id, "actions", "unlock"] => (Self::UnlockWorkspace, vec![id]),
+            ["workspaces", id, "notification-configurations"] => (Self::CreateNotificationConfiguration, vec![id]),
+            ["notification-configurations", id, "actions", "verify"] => {
+                (Self::VerifyNotificationConfiguration, vec![id])
+            }
+            _ => (Self::Unknown, vec![]),
+        }
+    }
+
+    /// Whether the route needs no token.
+    pub(in crate::hcp) fn is_open(self) -> bool {
+        matches!(self, Self::Ping | Self::Archivist)
+    }
+
+    /// Whether an organization's own token is refused.
+    pub(in crate::hcp) fn needs_person(self) -> bool {
+        matches!(
+            self,
+            Self::CreateRun
+                | Self::ApplyRun
+                | Self::DiscardRun
+                | Self::CancelRun
+                | Self::ForceCancelRun
+                | Self::CreateNotificationConfiguration
+                | Self::ListNotificationConfigurations
+                | Self::ShowNotificationConfiguration
+                | Self::UpdateNotificationConfiguration
+                | Self::DeleteNotificationConfiguration
+                | Self::VerifyNotificationConfiguration
+        )
+    }
+
+    /// Which kind of run list this is, each of which has a limit of its own.
+    pub(in crate::hcp) fn run_list(self) -> Option<&'static str> {
+        match self {
+            Self::ListRuns => Some("workspace"),
+            Self::ListOrganizationRuns => Some("organization"),
+            _ => None,
+        }
+    }
+}
+
+fn decode(segment: &str) -> String {
+    // A form decoder reads `+` as a space, which it is not in a path.
+    let query = segment.replace('+', "%2B");
+    url::form_urlencoded::parse(query.as_bytes()).next().map_or_else(String::new, |(name, _)| name.into_owned())
+}
