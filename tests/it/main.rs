@@ -4,6 +4,7 @@ mod bins;
 mod hcp_client;
 mod lambda;
 mod receiver;
+mod redelivery;
 mod table;
 mod waves;
 mod world;
