@@ -350,4 +350,6 @@ impl crate::facts::ActiveRun {
 }
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;

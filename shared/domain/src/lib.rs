@@ -13,6 +13,7 @@ mod names;
 pub mod picture;
 pub mod ports;
 mod run;
+mod secret;
 mod time;
 mod work;
 
@@ -24,5 +25,6 @@ pub use fold::{ALL_OUTPUTS, OUTPUTS_MAX, TOMBSTONE_MS};
 pub use graph::Graph;
 pub use names::{Host, InvalidName, NAME_BYTES_MAX, Organization, RunId, StateVersionId, Workspace, WorkspaceId};
 pub use run::{RunReport, Standing};
+pub use secret::SecretRef;
 pub use time::Timestamp;
 pub use work::{Claimed, Marker, Order, Queue, Task, WorkKey};

@@ -252,6 +252,12 @@ pub trait FactStore: Sync {
         workspaces: &BTreeSet<Workspace>,
     ) -> impl Future<Output = Result<BTreeMap<Workspace, Known>, StoreError>> + Send;
 
+    /// The facts of each of `workspaces` and their versions, and nothing else: a third of the reads.
+    fn facts(
+        &self,
+        workspaces: &BTreeSet<Workspace>,
+    ) -> impl Future<Output = Result<BTreeMap<Workspace, Known>, StoreError>> + Send;
+
     /// The workspaces that wait for `holder`.
     fn waiters(&self, holder: &Workspace) -> impl Future<Output = Result<BTreeSet<Workspace>, StoreError>> + Send;
 
