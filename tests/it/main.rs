@@ -1,10 +1,13 @@
 //! Every cross-crate test, in one binary that links once.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod bins;
 mod hcp_client;
 mod lambda;
 mod receiver;
 mod redelivery;
 mod table;
+mod tidy;
 mod waves;
 mod world;
