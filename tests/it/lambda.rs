@@ -1,34 +1,32 @@
-//! notification-receiver as Lambda runs it: the compiled program, polling a Runtime API.
+//! The functions as Lambda runs them: the compiled programs, polling a Runtime API.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod emulator;
+mod indexer;
+mod init;
+mod receiver;
+mod run_creator;
+mod runtime;
+mod secrets;
+mod sweeper;
+
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{get, post};
-use serde_json::{Value, json};
-use sluice_domain::Timestamp;
-use sluice_domain::ports::Bell;
+use serde_json::Value;
+use sluice_domain::{Facts, RunReport, Standing, Timestamp, Workspace};
 use sluice_local::store::Embedded;
-use tokio::net::TcpListener;
-use tokio::sync::{Mutex, mpsc};
+use sluice_tests::hcp::{Hcp, Options, RunOptions};
 
-use crate::bins::{bin, bootstrap};
-
-const FUNCTION: &str = "notification-receiver";
-const PATIENCE: Duration = Duration::from_mins(1);
 /// Later than anything here can be due.
 const LATER: Timestamp = Timestamp(u64::MAX / 2);
 
 type Vars = BTreeMap<String, String>;
+
+fn vars(vars: &[(&str, &str)]) -> Vars {
+    vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
 
 /// The SDK's variables for a store on loopback.
 pub fn aws(endpoint: &str) -> Vars {
@@ -40,114 +38,9 @@ pub fn aws(endpoint: &str) -> Vars {
     ])
 }
 
-fn vars(vars: &[(&str, &str)]) -> Vars {
-    vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-}
-
-/// The function's own variables.
-fn function(store: &Embedded) -> Vars {
-    let mut all = aws(&store.endpoint);
-    all.extend(vars(&[("WORKSPACE_DEPENDENCIES_TABLE", "sluice"), ("NOTIFICATION_TOKEN", "next-token, demo-token")]));
-    all
-}
-
-/// What Lambda itself sets.
-fn platform() -> Vars {
-    vars(&[
-        ("AWS_LAMBDA_FUNCTION_NAME", FUNCTION),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
-    ])
-}
-
-/// A program that ends with the test.
-struct Running(Child);
-
-impl Running {
-    fn start(program: &Path, arguments: &[&str], vars: &Vars) -> Self {
-        let mut command = Command::new(program);
-        command.args(arguments).env_clear().envs(vars).stdin(Stdio::null()).stdout(Stdio::null());
-        Self(command.spawn().unwrap())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A Runtime API: hands out events one by one, takes answers.
-struct RuntimeApi {
-    address: String,
-    events: mpsc::UnboundedSender<String>,
-    told: mpsc::UnboundedReceiver<Told>,
-}
-
-/// What a function told the Runtime API.
-#[derive(Debug, PartialEq)]
-enum Told {
-    Response(Value),
-    Error(Value),
-    InitError(Value),
-}
-
-impl RuntimeApi {
-    async fn start() -> Self {
-        let (events, pending) = mpsc::unbounded_channel::<String>();
-        let (tell, told) = mpsc::unbounded_channel();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let taker = |wrap: fn(Value) -> Told| {
-            let tell = tell.clone();
-            post(move |body: Bytes| async move {
-                tell.send(wrap(serde_json::from_slice(&body).unwrap())).unwrap();
-                StatusCode::ACCEPTED
-            })
-        };
-        let router = Router::new()
-            .route("/2018-06-01/runtime/invocation/next", get(next))
-            .route("/2018-06-01/runtime/invocation/{id}/response", taker(Told::Response))
-            .route("/2018-06-01/runtime/invocation/{id}/error", taker(Told::Error))
-            .route("/2018-06-01/runtime/init/error", taker(Told::InitError))
-            .with_state(std::sync::Arc::new(Mutex::new(pending)));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, events, told }
-    }
-
-    fn run(&self, mut vars: Vars) -> Running {
-        vars.extend(platform());
-        vars.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), self.address.clone());
-        Running::start(&bin(FUNCTION), &[], &vars)
-    }
-
-    async fn invoke(&mut self, event: String) -> Told {
-        self.events.send(event).unwrap();
-        self.told().await
-    }
-
-    async fn told(&mut self) -> Told {
-        tokio::time::timeout(PATIENCE, self.told.recv()).await.unwrap().unwrap()
-    }
-}
-
-async fn next(State(events): State<std::sync::Arc<Mutex<mpsc::UnboundedReceiver<String>>>>) -> (HeaderMap, String) {
-    // Without a further event the poll hangs, as Lambda's does.
-    let Some(event) = events.lock().await.recv().await else { return std::future::pending().await };
-    let headers = [
-        ("lambda-runtime-aws-request-id", "00000000-0000-4000-8000-000000000001"),
-        ("lambda-runtime-deadline-ms", "4102444800000"),
-        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:receiver"),
-    ];
-    let headers = headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-    (HeaderMap::from_iter(headers), event)
-}
-
-/// The sample events of this function, by name.
-fn events() -> BTreeMap<String, Value> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events").join(FUNCTION);
+/// The sample events of a function, by name.
+fn events(function: &str) -> BTreeMap<String, Value> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events").join(function);
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries
         .map(|path| {
@@ -157,111 +50,64 @@ fn events() -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// An event whose body is no longer what was signed.
-fn tampered() -> Value {
-    let mut event = events()["apigw-http-v2"].clone();
-    event["body"] = event["body"].as_str().unwrap().replace("network", "another").into();
-    event
+/// A table, and a simulated HCP Terraform with two workspaces of which one reads the other.
+struct Surroundings {
+    store: Embedded,
+    hcp: Hcp,
 }
 
-async fn due(store: &Embedded) -> usize {
-    store.table.due(sluice_domain::Queue::Index, LATER, 10).await.unwrap().len()
-}
-
-#[tokio::test]
-async fn the_program_answers_every_front_door() {
-    let store = Embedded::open(None).await.unwrap();
-    let mut lambda = RuntimeApi::start().await;
-    let _running = lambda.run(function(&store));
-
-    let Told::Response(answer) = lambda.invoke(tampered().to_string()).await else { panic!("no response") };
-    assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(401), &json!("")));
-    assert_eq!(due(&store).await, 0);
-
-    for (name, event) in events() {
-        let Told::Response(answer) = lambda.invoke(event.to_string()).await else { panic!("no response to {name}") };
-        assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(202), &json!("")), "{name}");
+impl Surroundings {
+    async fn new() -> Self {
+        let hcp = Hcp::start(Options::default()).await;
+        crate::world::add(&hcp, "network\n app: network");
+        Self { store: Embedded::open(None).await.unwrap(), hcp }
     }
-    assert_eq!(due(&store).await, 1);
-}
 
-#[tokio::test]
-async fn the_program_outlives_events_of_another_kind() {
-    let store = Embedded::open(None).await.unwrap();
-    let mut lambda = RuntimeApi::start().await;
-    let _running = lambda.run(function(&store));
-    let bad_base64 = json!({"httpMethod": "POST", "path": "/", "body": "%", "isBase64Encoded": true});
-    for event in [json!({}), json!({"Records": []}), bad_base64] {
-        let Told::Response(answer) = lambda.invoke(event.to_string()).await else { panic!("no response to {event}") };
-        assert_eq!(answer["statusCode"], json!(400), "{event}");
+    /// The variables of the functions that work.
+    fn vars(&self) -> Vars {
+        let mut all = aws(&self.store.endpoint);
+        all.extend(vars(&[
+            ("WORKSPACE_DEPENDENCIES_TABLE", "sluice"),
+            ("TFE_ADDRESS", &self.hcp.address()),
+            ("API_TOKEN", &self.hcp.token()),
+            ("SLUICE_DIGEST_KEY", "a key of the tests"),
+        ]));
+        all
     }
-    for event in [json!("text"), json!({"headers": 7})] {
-        assert!(matches!(lambda.invoke(event.to_string()).await, Told::Error(_)), "{event}");
+
+    fn workspace(&self, name: &str) -> Workspace {
+        Workspace::new(self.hcp.host().parse().unwrap(), self.hcp.organization().parse().unwrap(), name).unwrap()
     }
-    let event = &events()["function-url"];
-    let Told::Response(answer) = lambda.invoke(event.to_string()).await else { panic!("no response") };
-    assert_eq!(answer["statusCode"], json!(202));
-}
 
-#[tokio::test]
-async fn a_program_that_is_not_configured_says_all_that_is_missing() {
-    let mut lambda = RuntimeApi::start().await;
-    let mut running = lambda.run(vars(&[("TFE_ADDRESS", "terraform")]));
-    let Told::InitError(error) = lambda.told().await else { panic!("no error") };
-    assert_eq!(
-        error["errorMessage"],
-        json!(
-            "invalid configuration: WORKSPACE_DEPENDENCIES_TABLE is not set; NOTIFICATION_TOKEN is not set; \
-             TFE_ADDRESS is not an http or https URL of a host, without path or user"
-        )
-    );
-    let status = tokio::task::spawn_blocking(move || running.0.wait()).await.unwrap().unwrap();
-    assert_eq!(status.code(), Some(1));
-}
+    /// A sample event with the names that things have here.
+    fn event(&self, function: &str, name: &str, run: Option<&RunReport>) -> String {
+        let event = events(function)[name].to_string();
+        let event = event.replace("app.terraform.io/acme", &format!("{}/{}", self.hcp.host(), self.hcp.organization()));
+        let event = event.replace("app.terraform.io", &self.hcp.host());
+        run.map_or(event.clone(), |run| event.replace("run-EXAMPLE000000002", run.run.as_str()))
+    }
 
-/// AWS's own emulator, where `SLUICE_RIE` names its program.
-#[tokio::test]
-async fn the_program_runs_in_the_runtime_interface_emulator() {
-    let Some(emulator) = std::env::var_os("SLUICE_RIE") else {
-        println!("skipped: SLUICE_RIE does not name the Runtime Interface Emulator");
-        return;
-    };
-    let store = Embedded::open(None).await.unwrap();
-    let mut vars = function(&store);
-    vars.extend(platform());
-    let calls = tokio::task::spawn_blocking(move || {
-        let directory = tempfile::tempdir().unwrap();
-        let program = bootstrap(FUNCTION, directory.path());
-        let (front, api) = (free_address(), free_address());
-        let arguments = ["--runtime-interface-emulator-address", &front, "--runtime-api-address", &api];
-        let arguments = [&arguments[..], &[program.to_str().unwrap()]].concat();
-        let _running = Running::start(Path::new(&emulator), &arguments, &vars);
-        // It does not survive calls at the same time.
-        assert_eq!(call(&front, &tampered())["statusCode"], json!(401));
-        for (name, event) in events() {
-            assert_eq!(call(&front, &event)["statusCode"], json!(202), "{name}");
+    /// Runs a workspace to its end.
+    async fn applied(&self, name: &str) -> RunReport {
+        self.hcp.change("network", "id", "2");
+        let run = self.hcp.start_run(name, RunOptions::new("a change"));
+        self.hcp.settled().await;
+        let run = self.hcp.run(&run).unwrap();
+        let ms = |at: time::OffsetDateTime| Timestamp(u64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap());
+        RunReport {
+            workspace: self.workspace(name),
+            workspace_id: self.hcp.workspace_id(name).parse().unwrap(),
+            run: run.id.parse().unwrap(),
+            created_at: ms(run.created_at),
+            standing: Standing::Applied,
+            at: ms(run.finished_at.unwrap()),
+            marker: None,
         }
-    });
-    calls.await.unwrap();
-    assert_eq!(due(&store).await, 1);
-}
+    }
 
-/// An address that was free a moment ago.
-fn free_address() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
-/// Invokes the function behind an emulator, once that listens.
-fn call(address: &str, event: &Value) -> Value {
-    let mut stream = (0..500)
-        .find_map(|_| TcpStream::connect(address).map_err(|_| std::thread::sleep(Duration::from_millis(10))).ok())
-        .expect("the emulator listens");
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let event = event.to_string();
-    let head = "POST /2015-03-31/functions/function/invocations HTTP/1.1\r\nHost: lambda\r\nConnection: close\r\n";
-    write!(stream, "{head}Content-Length: {}\r\n\r\n{event}", event.len()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let body = answer.split_once("\r\n\r\n").expect("an HTTP response").1;
-    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    async fn facts(&self, name: &str) -> Facts {
+        use sluice_domain::ports::FactStore;
+        let known = self.store.table.known(&[self.workspace(name)].into()).await.unwrap();
+        known.into_values().next().unwrap_or_default().facts
+    }
 }

@@ -12,11 +12,9 @@ use axum::response::Response;
 use sluice_aws::Table;
 use sluice_domain::ports::{
     Around, CreatedRun, FactStore, Inbox, Known, Recorded, Runs, StateVersion, States, StoreError, TerraformError,
-    WorkspaceFound, Worklist, Write,
+    Worklist, WorkspaceFound, Write,
 };
-use sluice_domain::{
-    Claimed, Findings, Marker, Policy, RunReport, Timestamp, WorkKey, Workspace, WorkspaceId,
-};
+use sluice_domain::{Claimed, Findings, Marker, Policy, RunReport, Timestamp, WorkKey, Workspace, WorkspaceId};
 use sluice_hcp_client::Client;
 use sluice_lambda::now;
 use sluice_local::store::Embedded;
@@ -121,6 +119,10 @@ impl FactStore for Mortal<Table> {
 
     async fn known(&self, workspaces: &BTreeSet<Workspace>) -> Result<BTreeMap<Workspace, Known>, StoreError> {
         self.life.look(self.inner.known(workspaces), no_store).await
+    }
+
+    async fn facts(&self, workspaces: &BTreeSet<Workspace>) -> Result<BTreeMap<Workspace, Known>, StoreError> {
+        self.life.look(self.inner.facts(workspaces), no_store).await
     }
 
     async fn waiters(&self, holder: &Workspace) -> Result<BTreeSet<Workspace>, StoreError> {

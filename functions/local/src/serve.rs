@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretSlice};
 use sluice_aws::Table;
+use sluice_aws::secrets::{resolve, resolve_lists};
+use sluice_domain::ports::StoreError;
 use sluice_hcp::signature::Keys;
-use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress};
+use sluice_lambda::{Env, InvalidConfig, TfeAddress};
 use sluice_state_indexer::WATCH_MS;
 use tokio::net::TcpListener;
 use tracing::info;
@@ -27,13 +29,16 @@ pub enum ServeError {
     Config(#[from] InvalidConfig),
     /// A secret has to be fetched and cannot be.
     #[error(transparent)]
-    Secret(#[from] sluice_lambda::Reference),
+    Secret(#[from] sluice_aws::secrets::SecretError),
     /// Both a real table and a directory for the embedded one are named.
     #[error("WORKSPACE_DEPENDENCIES_TABLE names a real table, so --data-dir means nothing: leave one of them out")]
     TwoStores,
     /// The certificates cannot be read.
     #[error("cannot read SLUICE_CA_BUNDLE")]
     CaBundle(#[source] std::io::Error),
+    /// The table did not answer at the start.
+    #[error(transparent)]
+    Table(#[from] StoreError),
     /// The store did not open.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -84,8 +89,8 @@ async fn parts(options: &cli::Store, vars: &BTreeMap<String, String>) -> Result<
         env.finish(|| Some((terraform?, api_token?, unsigned?, tokens?, key?, ca_bundle?, policy?)))?;
 
     let (table, store) = open(options, vars).await?;
-    let keys = Keys::new(&sluice_lambda::plain(tokens)?);
-    let digest_key = match sluice_lambda::plain(key)?.pop() {
+    let keys = Keys::new(&resolve_lists(vars, tokens).await?);
+    let digest_key = match resolve(vars, key).await?.pop() {
         Some(key) => SecretSlice::from(key.expose_secret().as_bytes().to_vec()),
         None => digest_key(Some(&directory(options)))?,
     };
@@ -93,17 +98,13 @@ async fn parts(options: &cli::Store, vars: &BTreeMap<String, String>) -> Result<
         table,
         digest_key,
         terraform,
-        api_token: one(api_token)?,
+        api_token: resolve(vars, vec![api_token]).await?.remove(0),
         ca_bundle: ca_bundle.map(std::fs::read).transpose().map_err(ServeError::CaBundle)?,
         keys: if unsigned { keys.allow_unsigned() } else { keys },
         policy,
         watch_ms: WATCH_MS,
     };
     Ok((parts, store))
-}
-
-fn one(secret: SecretRef) -> Result<secrecy::SecretString, ServeError> {
-    Ok(sluice_lambda::plain(vec![secret])?.remove(0))
 }
 
 const TABLE_VARIABLE: &str = "WORKSPACE_DEPENDENCIES_TABLE";

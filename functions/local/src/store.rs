@@ -31,6 +31,9 @@ pub enum OpenError {
     /// The database file cannot be opened.
     #[error("cannot open the embedded store: {0}")]
     Database(String),
+    /// Another process works on the directory.
+    #[error("another sluice serve works in {0}: stop it, or give this one another directory")]
+    Taken(String),
     /// No port on loopback.
     #[error("cannot listen on loopback for the embedded store")]
     Listen(#[source] io::Error),
@@ -40,6 +43,27 @@ pub enum OpenError {
     /// The SDK's settings do not make a client.
     #[error(transparent)]
     Connect(#[from] sluice_aws::ConnectError),
+}
+
+/// Holds a directory against other processes that would work in it, until it is dropped or its process ends.
+#[derive(Debug)]
+pub struct Alone(#[expect(dead_code, reason = "it is held, not read")] std::fs::File);
+
+impl Alone {
+    /// Takes `directory`, which is made if need be. Whoever only reads it or replays dead letters need not.
+    pub fn in_directory(directory: &Path) -> Result<Self, OpenError> {
+        let path = directory.display().to_string();
+        let unusable = |source| OpenError::Directory { path: path.clone(), source };
+        std::fs::create_dir_all(directory).map_err(unusable)?;
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.create(true).truncate(false).write(true).open(directory.join("serve.lock"));
+        let file = file.map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::Taken(path)),
+            Err(std::fs::TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
 }
 
 /// A running embedded store. Dropping it stops it without ceremony, which loses nothing that was answered for.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::SecretString;
+use sluice_aws::secrets::{SecretError, resolve_lists};
 use sluice_aws::{ConnectError, Table};
 use sluice_hcp::signature::Keys;
-use sluice_lambda::{Env, InvalidConfig, Reference, SecretRef, TfeAddress, plain};
+use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress};
 
 use crate::Receiver;
 
@@ -38,9 +40,9 @@ impl Config {
     }
 
     /// The keys that notifications may be signed with.
-    pub fn keys(&self) -> Result<Keys, Reference> {
-        let keys = Keys::new(&plain(self.tokens.clone())?);
-        Ok(if self.allow_unsigned { keys.allow_unsigned() } else { keys })
+    fn keys(&self, tokens: &[SecretString]) -> Keys {
+        let keys = Keys::new(tokens);
+        if self.allow_unsigned { keys.allow_unsigned() } else { keys }
     }
 }
 
@@ -50,17 +52,18 @@ pub enum StartError {
     /// A setting is missing or not valid.
     #[error(transparent)]
     Config(#[from] InvalidConfig),
-    /// A token is kept elsewhere.
-    #[error("NOTIFICATION_TOKEN cannot be used")]
-    Token(#[from] Reference),
+    /// A token cannot be fetched.
+    #[error(transparent)]
+    Token(#[from] SecretError),
     /// The table cannot be reached.
     #[error(transparent)]
     Table(#[from] ConnectError),
 }
 
-/// The receiver as the environment has it. Nothing is sent.
-pub fn connect(vars: &BTreeMap<String, String>) -> Result<Receiver<Table>, StartError> {
+/// The receiver as the environment has it. Nothing is sent, unless tokens have to be fetched.
+pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Receiver<Table>, StartError> {
     let config = Config::from_env(vars)?;
     let table = Table::connect(vars, &config.table)?;
-    Ok(Receiver::new(table, config.keys()?, config.terraform.host))
+    let tokens = resolve_lists(vars, config.tokens.clone()).await?;
+    Ok(Receiver::new(table, config.keys(&tokens), config.terraform.host))
 }

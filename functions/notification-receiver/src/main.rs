@@ -7,6 +7,6 @@ use sluice_notification_receiver::{connect, handle};
 async fn main() -> Result<(), Error> {
     let vars = vars();
     init_tracing(&vars);
-    let receiver = started(&vars, connect(&vars))?;
+    let receiver = started(&vars, connect(&vars).await)?;
     http::serve(|request| handle(&receiver, request, now())).await
 }

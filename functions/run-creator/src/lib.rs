@@ -3,20 +3,28 @@
 
 mod config;
 
-pub use config::Config;
+pub use config::{Config, StartError, connect};
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use sluice_aws::{Table, work_key};
 use sluice_domain::ports::{CreatedRun, FactStore, Known, Runs, StoreError, TerraformError, Worklist, Write};
 use sluice_domain::{
-    Claimed, Classify, Fault, Order, Refusal, RunReport, Standing, Task, Timestamp, WorkKey, Workspace, WorkspaceId,
+    Claimed, Classify, Fault, Order, Queue, Refusal, RunReport, Standing, Task, Timestamp, WorkKey, Workspace, WorkspaceId,
     chain,
 };
+use sluice_hcp_client::Client;
+use sluice_lambda::batch::{self, BatchResponse, StreamEvent};
+use sluice_lambda::now;
 use sluice_lambda::work::{Failed, Next, conclude, given_up};
 use tracing::info;
 
 /// How long a claim lasts, in milliseconds: as long as the function may run.
 pub const LEASE_MS: u64 = 60_000;
+
+/// The default of [`Creator::watch_ms`]: ten minutes.
+pub const WATCH_MS: u64 = 600_000;
 
 /// How often a commit is tried again because facts changed underneath, before the work is put off.
 const CONFLICTS_MAX: usize = 8;
@@ -57,6 +65,16 @@ impl Classify for CreateError {
             Self::MayNotQueue(_) | Self::UnknownId(_) => Fault::Permanent,
         }
     }
+}
+
+/// Does the works that a batch rings for. A record that is none of this queue's work is passed over.
+pub async fn handle_batch(creator: Arc<Creator<Table, Client>>, event: StreamEvent) -> BatchResponse {
+    batch::each(&event, |record| {
+        let key = work_key(&record.pk, &record.sk).filter(|key| key.queue() == Queue::Create)?;
+        let creator = creator.clone();
+        Some(async move { handle(&creator, &key, now()).await })
+    })
+    .await
 }
 
 /// Creates the run of `key`, if that is due. An error means that not even the failure could be written down.

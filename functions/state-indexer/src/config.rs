@@ -1,9 +1,16 @@
-//! What the function is told by its environment.
+//! What the function is told by its environment, and how it is put together from that.
 
 use std::collections::BTreeMap;
 
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use sluice_aws::secrets::{SecretError, resolve};
+use sluice_aws::{ConnectError, Table};
 use sluice_domain::{AfterFailure, Autonomy, Policy};
+use sluice_hcp::digest::Digester;
+use sluice_hcp_client::{Client, Settings, SettingsError};
 use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress};
+
+use crate::{Indexer, WATCH_MS};
 
 /// The function's configuration.
 #[derive(Debug, Clone)]
@@ -43,6 +50,42 @@ impl Config {
             })
         })
     }
+}
+
+/// Why the function cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is missing or not valid.
+    #[error(transparent)]
+    Config(#[from] InvalidConfig),
+    /// A secret cannot be fetched.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The certificates cannot be read.
+    #[error("cannot read SLUICE_CA_BUNDLE")]
+    CaBundle(#[source] std::io::Error),
+    /// The client of HCP Terraform cannot be built.
+    #[error(transparent)]
+    Client(#[from] SettingsError),
+    /// The table cannot be reached.
+    #[error(transparent)]
+    Table(#[from] ConnectError),
+}
+
+/// The indexer as the environment has it. Nothing is sent, unless secrets have to be fetched.
+pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Indexer<Table, Client>, StartError> {
+    let Config { table, terraform, api_token, digest_key, ca_bundle, policy } = Config::from_env(vars)?;
+    let store = Table::connect(vars, &table)?;
+    let ca_bundle = ca_bundle.map(std::fs::read).transpose().map_err(StartError::CaBundle)?;
+    let [token, key] = in_order(resolve(vars, vec![api_token, digest_key]).await?);
+    let digester = Digester::new(&SecretSlice::from(key.expose_secret().as_bytes().to_vec()));
+    let address = terraform.url.parse().map_err(|_| SettingsError::Address)?;
+    let terraform = Client::new(Settings { ca_bundle, ..Settings::new(address, token, digester) })?;
+    Ok(Indexer { store, terraform, policy, watch_ms: WATCH_MS })
+}
+
+fn in_order(secrets: Vec<SecretString>) -> [SecretString; 2] {
+    secrets.try_into().expect("as many secrets are resolved as are asked for")
 }
 
 /// What is allowed: `SLUICE_AUTONOMY`, `SLUICE_PERSON_WAIT_SECONDS`, `SLUICE_AFTER_FAILURE`.

@@ -7,12 +7,17 @@ mod look;
 mod news;
 mod removal;
 
-pub use config::{Config, policy};
+pub use config::{Config, StartError, connect, policy};
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use sluice_aws::{Table, work_key};
 use sluice_domain::ports::{FactStore, Inbox, Known, States, StoreError, TerraformError, Worklist};
-use sluice_domain::{Claimed, Classify, Fault, Policy, Task, Timestamp, WorkKey, Workspace};
+use sluice_domain::{Claimed, Classify, Fault, Policy, Queue, Task, Timestamp, WorkKey, Workspace};
+use sluice_hcp_client::Client;
+use sluice_lambda::batch::{self, BatchResponse, StreamEvent};
+use sluice_lambda::now;
 use sluice_lambda::work::{Failed, Next, conclude};
 
 /// How long a claim lasts, in milliseconds: as long as the function may run.
@@ -49,6 +54,9 @@ pub enum IndexError {
     /// The run applied, but the state version it wrote is not the current one yet.
     #[error("the state version of {0} is not there yet")]
     NotCurrentYet(sluice_domain::RunId),
+    /// A decision would need more facts than the function can hold.
+    #[error("the workspaces to be decided about have {0} ancestors and more, which is too many to hold")]
+    TooManyAncestors(usize),
 }
 
 impl Classify for IndexError {
@@ -57,8 +65,19 @@ impl Classify for IndexError {
             Self::Terraform(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::NotCurrentYet(_) => Fault::TRANSIENT,
+            Self::TooManyAncestors(_) => Fault::Permanent,
         }
     }
+}
+
+/// Does the works that a batch rings for. A record that is none of this queue's work is passed over.
+pub async fn handle_batch(indexer: Arc<Indexer<Table, Client>>, event: StreamEvent) -> BatchResponse {
+    batch::each(&event, |record| {
+        let key = work_key(&record.pk, &record.sk).filter(|key| key.queue() == Queue::Index)?;
+        let indexer = indexer.clone();
+        Some(async move { handle(&indexer, &key, now()).await })
+    })
+    .await
 }
 
 /// Does the work of `key`, if it is due. An error means that not even the failure could be written down.

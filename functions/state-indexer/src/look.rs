@@ -9,7 +9,7 @@ use tracing::info;
 
 use crate::{CONFLICTS_MAX, IndexError, Indexer};
 
-/// Most workspaces of which the facts are read for one look. Beyond it the graph is not what anyone meant.
+/// Most workspaces of which the facts are read for one look: more would not fit the function's memory.
 const READ_MAX: usize = 50_000;
 
 impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
@@ -82,20 +82,23 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         Ok(judged)
     }
 
-    /// What is known of `targets` and of all their ancestors, read level by level.
+    /// What is known of `targets`, and the facts of all their ancestors, read level by level.
     async fn with_ancestors(&self, targets: &BTreeSet<Workspace>) -> Result<BTreeMap<Workspace, Known>, IndexError> {
         let mut known: BTreeMap<Workspace, Known> = BTreeMap::new();
         let mut asked = targets.clone();
-        let mut level = targets.clone();
-        while !level.is_empty() && known.len() < READ_MAX {
-            let read = self.store.known(&level).await?;
-            level = read
+        let mut read = self.store.known(targets).await?;
+        while !read.is_empty() {
+            let above: BTreeSet<Workspace> = read
                 .values()
                 .flat_map(|known| known.facts.producers.iter().filter(|(_, edge)| edge.live()).map(|(name, _)| name))
                 .filter(|name| asked.insert((*name).clone()))
                 .cloned()
                 .collect();
             known.extend(read.into_iter().filter(|(_, known)| known.version > 0));
+            if known.len() > READ_MAX {
+                return Err(IndexError::TooManyAncestors(known.len()));
+            }
+            read = self.store.facts(&above).await?;
         }
         Ok(known)
     }

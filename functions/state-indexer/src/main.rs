@@ -1,1 +1,14 @@
-fn main() {}
+//! The Lambda function: wires the indexer to the environment, the table, HCP Terraform and the Runtime API.
+
+use std::sync::Arc;
+
+use sluice_lambda::{Error, batch, init_tracing, started, vars};
+use sluice_state_indexer::{connect, handle_batch};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let vars = vars();
+    init_tracing(&vars);
+    let indexer = Arc::new(started(&vars, connect(&vars).await)?);
+    batch::serve(|event| handle_batch(indexer.clone(), event)).await
+}

@@ -115,7 +115,7 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
             facts.learn(state, findings, now);
         }
         let names: BTreeSet<Workspace> = facts.producers.keys().filter(|name| *name != workspace).cloned().collect();
-        let known = self.store.known(&names).await?;
+        let known = self.store.facts(&names).await?;
         let mut producers: BTreeMap<_, _> = known.into_iter().map(|(name, known)| (name, known.facts)).collect();
         // A workspace that reads itself has seen what it wrote.
         producers.insert(workspace.clone(), facts.clone());

@@ -1,6 +1,10 @@
 //! sweeper: rings again for work that is due. It runs every minute, so a bell that nobody heard, a retry whose time
 //! has come and a lease whose holder died cost a minute at most.
 
+mod config;
+
+pub use config::{Config, StartError, connect};
+
 use sluice_domain::ports::{Bell, StoreError};
 use sluice_domain::{Queue, Timestamp, WorkKey};
 use tracing::info;

@@ -34,16 +34,7 @@ pub enum ConnectError {
 /// A client with the settings of `vars`: `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
 /// `AWS_SESSION_TOKEN`, `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`.
 pub fn client(vars: &BTreeMap<String, String>) -> Result<Client, ConnectError> {
-    let get = |name: &str| vars.get(name).filter(|value| !value.is_empty()).cloned();
-    let region = get("AWS_REGION").or_else(|| get("AWS_DEFAULT_REGION")).ok_or(ConnectError::Missing("AWS_REGION"))?;
-    let credentials = Credentials::new(
-        get("AWS_ACCESS_KEY_ID").ok_or(ConnectError::Missing("AWS_ACCESS_KEY_ID"))?,
-        get("AWS_SECRET_ACCESS_KEY").ok_or(ConnectError::Missing("AWS_SECRET_ACCESS_KEY"))?,
-        get("AWS_SESSION_TOKEN"),
-        None,
-        "environment",
-    );
-    let endpoint = get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| get("AWS_ENDPOINT_URL"));
+    let Account { region, credentials } = account(vars)?;
     let http = http_client(vars)?;
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -52,19 +43,50 @@ pub fn client(vars: &BTreeMap<String, String>) -> Result<Client, ConnectError> {
         .retry_config(RetryConfig::standard().with_max_attempts(3))
         .timeout_config(timeouts())
         .http_client(http);
-    config.set_endpoint_url(endpoint);
+    config.set_endpoint_url(endpoint(vars, "AWS_ENDPOINT_URL_DYNAMODB"));
     Ok(Client::from_conf(config.build()))
+}
+
+/// Who calls, and where: what Lambda sets for every function.
+pub(crate) struct Account {
+    pub(crate) region: String,
+    pub(crate) credentials: Credentials,
+}
+
+pub(crate) fn account(vars: &BTreeMap<String, String>) -> Result<Account, ConnectError> {
+    let required = |name: &'static str| get(vars, name).ok_or(ConnectError::Missing(name));
+    let region = get(vars, "AWS_REGION").map_or_else(|| get(vars, "AWS_DEFAULT_REGION"), Some);
+    Ok(Account {
+        region: region.ok_or(ConnectError::Missing("AWS_REGION"))?,
+        credentials: Credentials::new(
+            required("AWS_ACCESS_KEY_ID")?,
+            required("AWS_SECRET_ACCESS_KEY")?,
+            get(vars, "AWS_SESSION_TOKEN"),
+            None,
+            "environment",
+        ),
+    })
+}
+
+/// The endpoint of a service, where it is not AWS's own.
+pub(crate) fn endpoint(vars: &BTreeMap<String, String>, of_service: &str) -> Option<String> {
+    get(vars, of_service).or_else(|| get(vars, "AWS_ENDPOINT_URL"))
+}
+
+fn get(vars: &BTreeMap<String, String>, name: &str) -> Option<String> {
+    vars.get(name).filter(|value| !value.is_empty()).cloned()
 }
 
 /// The HTTP client for the SDK that `vars` ask for: without TLS for an endpoint that has none.
 pub fn http_client(vars: &BTreeMap<String, String>) -> Result<SharedHttpClient, ConnectError> {
-    let get = |name: &str| vars.get(name).filter(|value| !value.is_empty()).cloned();
-    let endpoint = get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| get("AWS_ENDPOINT_URL"));
-    if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
+    if endpoint(vars, "AWS_ENDPOINT_URL_DYNAMODB").is_some_and(|endpoint| endpoint.starts_with("http://")) {
         return Ok(Builder::new().build_http());
     }
-    https(get("AWS_CA_BUNDLE"))
+    Ok(Builder::new().tls_provider(TLS).tls_context(tls(vars)?).build_https())
 }
+
+/// The TLS of every connection to AWS. Ring: the SDK's own choice gathers entropy for 21 ms before its first handshake.
+pub(crate) const TLS: Provider = Provider::Rustls(CryptoMode::Ring);
 
 /// DynamoDB answers in milliseconds or not at all: a call that hangs must not use up the invocation.
 fn timeouts() -> TimeoutConfig {
@@ -75,18 +97,19 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-fn https(ca_bundle: Option<String>) -> Result<SharedHttpClient, ConnectError> {
+/// Whom to trust: `AWS_CA_BUNDLE`, or else the roots of AWS.
+pub(crate) fn tls(vars: &BTreeMap<String, String>) -> Result<TlsContext, ConnectError> {
+    let ca_bundle = get(vars, "AWS_CA_BUNDLE");
     let pem = match &ca_bundle {
         None => amazon_roots(),
         Some(path) => std::fs::read(path)
             .map_err(|source| ConnectError::CaBundle { path: path.clone(), source: Box::new(source) })?,
     };
     let trust = TrustStore::empty().with_pem_certificate(pem);
-    let tls = TlsContext::builder().with_trust_store(trust).build().map_err(|source| ConnectError::CaBundle {
+    TlsContext::builder().with_trust_store(trust).build().map_err(|source| ConnectError::CaBundle {
         path: ca_bundle.unwrap_or_else(|| "the built-in roots".to_owned()),
         source: Box::new(source),
-    })?;
-    Ok(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https())
+    })
 }
 
 /// The compiled-in roots that AWS's own endpoints chain to, as PEM. Every service endpoint is signed by Amazon Trust
@@ -115,7 +138,7 @@ mod tests {
         let pem = String::from_utf8(amazon_roots()).unwrap();
         // Amazon Root CA 1 to 4, and Starfield's.
         assert!(pem.matches("BEGIN CERTIFICATE").count() >= 5, "{}", pem.matches("BEGIN CERTIFICATE").count());
-        https(None).unwrap();
+        tls(&BTreeMap::new()).unwrap();
     }
 
     #[test]

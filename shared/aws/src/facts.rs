@@ -33,19 +33,11 @@ impl FactStore for Table {
     }
 
     async fn known(&self, workspaces: &BTreeSet<Workspace>) -> Result<BTreeMap<Workspace, Known>, StoreError> {
-        let keys: Vec<Key> = workspaces
-            .iter()
-            .flat_map(|workspace| [FACTS, DECISION, CREATE].map(|sk| Key::of(workspace, sk)))
-            .collect();
-        let mut known: BTreeMap<Workspace, Known> = BTreeMap::new();
-        for chunk in keys.chunks(BATCH_MAX) {
-            for item in self.batch(chunk).await? {
-                let fields = Fields::new(&item);
-                let workspace = parse(&fields, fields.text(PK)?.strip_prefix("WS#").unwrap_or_default())?;
-                take(known.entry(workspace).or_default(), fields.text(SK)?, &fields)?;
-            }
-        }
-        Ok(known)
+        self.read(workspaces, &[FACTS, DECISION, CREATE]).await
+    }
+
+    async fn facts(&self, workspaces: &BTreeSet<Workspace>) -> Result<BTreeMap<Workspace, Known>, StoreError> {
+        self.read(workspaces, &[FACTS]).await
     }
 
     async fn waiters(&self, holder: &Workspace) -> Result<BTreeSet<Workspace>, StoreError> {
@@ -75,6 +67,25 @@ impl Table {
                 parse(&fields, &format!("{host}/{}", fields.text(SK)?))
             })
             .collect()
+    }
+
+    /// These kinds of item of each of `workspaces`.
+    async fn read(
+        &self,
+        workspaces: &BTreeSet<Workspace>,
+        kinds: &[&str],
+    ) -> Result<BTreeMap<Workspace, Known>, StoreError> {
+        let keys: Vec<Key> =
+            workspaces.iter().flat_map(|workspace| kinds.iter().map(|sk| Key::of(workspace, sk))).collect();
+        let mut known: BTreeMap<Workspace, Known> = BTreeMap::new();
+        for chunk in keys.chunks(BATCH_MAX) {
+            for item in self.batch(chunk).await? {
+                let fields = Fields::new(&item);
+                let workspace = parse(&fields, fields.text(PK)?.strip_prefix("WS#").unwrap_or_default())?;
+                take(known.entry(workspace).or_default(), fields.text(SK)?, &fields)?;
+            }
+        }
+        Ok(known)
     }
 
     /// All items of a partition whose sort key starts with `prefix`, strongly consistent.

@@ -5,7 +5,9 @@ mod connect;
 mod dead;
 mod facts;
 mod keys;
+mod release;
 mod schema;
+pub mod secrets;
 mod table;
 mod work;
 

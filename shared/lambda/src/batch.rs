@@ -1,10 +1,17 @@
 //! Batches of a DynamoDB stream: which items changed, and which records are to come again.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::future::Future;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Deserializer, Serialize};
+use sluice_domain::{Classify, Fault, chain};
+use tokio::task::{Id, JoinError, JoinSet};
+use tracing::{error, warn};
+
+/// Most works of a batch under way at once.
+const WORKS_AT_ONCE: usize = 8;
 
 /// Polls Lambda for batches and hands each to `handler`. Returns only if Lambda cannot be polled.
 pub async fn serve<H, F>(handler: H) -> Result<(), lambda_runtime::Error>
@@ -17,6 +24,50 @@ where
         Ok::<_, Infallible>(handler(event.payload).await)
     }))
     .await
+}
+
+/// Does what the records ring for, several works at once. `work` gives None for a record that is none of its own.
+///
+/// An item that rings twice is served once. Each work is a task of its own, so one that panics fails alone.
+pub async fn each<F, E>(event: &StreamEvent, work: impl Fn(&StreamRecord) -> Option<F>) -> BatchResponse
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: Classify + Send + 'static,
+{
+    let mut rung = BTreeSet::new();
+    let mut waiting = event
+        .records
+        .iter()
+        .filter(|record| rung.insert((&record.pk, &record.sk)))
+        .filter_map(|record| Some((record, work(record)?)));
+    let mut tasks = JoinSet::new();
+    let mut under_way: BTreeMap<Id, &StreamRecord> = BTreeMap::new();
+    let mut response = BatchResponse::default();
+    loop {
+        for (record, work) in waiting.by_ref().take(WORKS_AT_ONCE.saturating_sub(tasks.len())) {
+            under_way.insert(tasks.spawn(work).id(), record);
+        }
+        let Some(ended) = tasks.join_next_with_id().await else { return response };
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some(record) = under_way.remove(&id) else { continue };
+        if !went_well(record, ended.map(|(_, result)| result)) {
+            response.fail(record);
+        }
+    }
+}
+
+/// Whether the work of `record` came to an end that is written down; if not, logs why.
+fn went_well<E: Classify>(record: &StreamRecord, ended: Result<Result<(), E>, JoinError>) -> bool {
+    let StreamRecord { pk, sk, .. } = record;
+    match ended {
+        Ok(Ok(())) => return true,
+        Ok(Err(error)) => match error.fault() {
+            Fault::Transient { .. } => warn!(pk, sk, "will try {pk} {sk} again: {}", chain(&error)),
+            Fault::Permanent => error!(pk, sk, "{pk} {sk} failed, a person must act: {}", chain(&error)),
+        },
+        Err(panic) => error!(pk, sk, "{pk} {sk} is left for when its lease runs out: {panic}"),
+    }
+    false
 }
 
 /// A batch, as Lambda hands it over.
@@ -113,37 +164,4 @@ fn record(wire: WireRecord) -> Option<StreamRecord> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BATCH: &str = r#"{"Records":[
-        {"eventID":"1","eventName":"INSERT","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":"eu-central-1",
-         "dynamodb":{"ApproximateCreationDateTime":1795168980,"Keys":{"pk":{"S":"RUN#h/run-a"},"sk":{"S":"RUN"}},
-                     "NewImage":{"due_at":{"N":"1"}},"SequenceNumber":"111","SizeBytes":26,"StreamViewType":"NEW_IMAGE"},
-         "eventSourceARN":"arn:aws:dynamodb:eu-central-1:123456789012:table/sluice/stream/2026-11-20T00:00:00.000"},
-        {"eventName":"MODIFY","dynamodb":{"Keys":{"pk":{"S":"WS#h/o/a"},"sk":{"S":"LOOK"}},"SequenceNumber":"222"}},
-        {"eventName":"INSERT","dynamodb":{"Keys":{"id":{"N":"1"}},"SequenceNumber":"333"}},
-        {"eventName":"INSERT"}]}"#;
-
-    #[test]
-    fn a_batch_names_the_items_that_changed() {
-        let event: StreamEvent = serde_json::from_str(BATCH).unwrap();
-        let record = |id: &str, pk: &str, sk: &str| StreamRecord {
-            item_identifier: id.to_owned(),
-            pk: pk.to_owned(),
-            sk: sk.to_owned(),
-        };
-        assert_eq!(event.records, [record("111", "RUN#h/run-a", "RUN"), record("222", "WS#h/o/a", "LOOK")]);
-    }
-
-    #[test]
-    fn the_answer_names_the_records_that_failed() {
-        let event: StreamEvent = serde_json::from_str(BATCH).unwrap();
-        let response: BatchResponse = event.records[1..].iter().collect();
-        assert!(!response.is_complete());
-        let json = serde_json::to_string(&response).unwrap();
-        assert_eq!(json, r#"{"batchItemFailures":[{"itemIdentifier":"222"}]}"#);
-        let json = serde_json::to_string(&BatchResponse::default()).unwrap();
-        assert_eq!(json, r#"{"batchItemFailures":[]}"#);
-    }
-}
+mod tests;

@@ -127,7 +127,7 @@ impl<'a> Env<'a> {
     /// Secrets of which none need be set.
     pub fn optional_secrets(&mut self, name: &'static str) -> Option<Vec<SecretRef>> {
         let list = self.get(name).unwrap_or_default();
-        let values: Vec<&str> = list.split([',', '\n']).map(str::trim).filter(|value| !value.is_empty()).collect();
+        let values: Vec<&str> = SecretRef::list(list).collect();
         values.into_iter().map(|value| self.secret_ref(name, value)).collect()
     }
 

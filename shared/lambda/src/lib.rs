@@ -7,6 +7,7 @@ mod env;
 pub mod http;
 mod logs;
 mod runtime;
+pub mod schedule;
 mod secret;
 pub mod work;
 
@@ -16,4 +17,4 @@ pub use env::{Env, InvalidConfig, Setting, vars};
 pub use lambda_runtime::Error;
 pub use logs::{LogLevel, init_tracing};
 pub use runtime::{InitFailed, started};
-pub use secret::{Reference, SecretRef, plain};
+pub use secret::SecretRef;

@@ -110,10 +110,13 @@ impl Hcp {
     /// A new configuration version, edited at will.
     #[track_caller]
     pub fn edit(&self, workspace: &str, edit: impl FnOnce(&mut Program)) {
+        // Edited without the lock, as an edit likes to ask for the simulator's host.
+        let mut program = self.of(workspace, |_, workspace| workspace.program.clone());
+        edit(&mut program);
         self.settings(workspace, |workspace| {
             workspace.revision += 1;
             workspace.configured = true;
-            edit(&mut workspace.program);
+            workspace.program = program;
         });
     }
 
@@ -197,7 +200,7 @@ impl Hcp {
         });
     }
 
-    /// Sets how a workspace's runs fail.
+    /// Sets how a workspace's runs fail. `set` must not ask the simulator.
     #[track_caller]
     pub fn failures(&self, workspace: &str, set: impl FnOnce(&mut Failures)) {
         self.settings(workspace, |workspace| set(&mut workspace.failures));
@@ -221,7 +224,7 @@ impl Hcp {
         self.failures(workspace, |failures| failures.plans = fails);
     }
 
-    /// Sets the faults of the API and of notifications.
+    /// Sets the faults of the API and of notifications. Neither `set` nor a predicate may ask the simulator.
     pub fn faults(&self, set: impl FnOnce(&mut Faults)) {
         self.core.with(|world| set(&mut world.faults));
     }

@@ -1,6 +1,7 @@
 //! The simulator's engine: the state behind its lock, and the jobs that a change of it leaves to be done.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -27,6 +28,8 @@ pub(super) enum Job {
 
 pub(super) struct Core {
     world: Mutex<World>,
+    /// The thread that has the lock.
+    holder: Mutex<Option<ThreadId>>,
     runtime: Handle,
     client: reqwest::Client,
     changes: watch::Sender<u64>,
@@ -37,6 +40,7 @@ impl Core {
     pub fn new(world: World) -> Arc<Self> {
         Arc::new(Self {
             world: Mutex::new(world),
+            holder: Mutex::new(None),
             runtime: Handle::current(),
             client: notify::client(),
             changes: watch::Sender::new(0),
@@ -46,21 +50,32 @@ impl Core {
 
     /// Looks at the state.
     pub fn look<R>(&self, look: impl FnOnce(&World) -> R) -> R {
-        look(&self.world.lock().unwrap_or_else(PoisonError::into_inner))
+        self.hold(|world| look(world))
     }
 
     /// Changes the state, then starts the jobs that this left in the outbox.
     pub fn with<R>(self: &Arc<Self>, change: impl FnOnce(&mut World) -> R) -> R {
-        let (result, jobs) = {
-            let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
-            let result = change(&mut world);
-            (result, std::mem::take(&mut world.outbox))
-        };
+        let (result, jobs) = self.hold(|world| (change(world), std::mem::take(&mut world.outbox)));
         for job in jobs {
             self.start(job);
         }
         self.changes.send_modify(|count| *count += 1);
         result
+    }
+
+    /// A closure that asks the simulator while it is run under the lock would wait for ever: it is told so instead.
+    fn hold<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
+        let me = Some(thread::current().id());
+        assert!(*self.holder() != me, "the simulator cannot be asked from inside of a closure that it was given");
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.holder() = me;
+        // Dropped before the lock is, and also when the closure panics.
+        let _held = Held(self);
+        act(&mut world)
+    }
+
+    fn holder(&self) -> MutexGuard<'_, Option<ThreadId>> {
+        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn start(self: &Arc<Self>, job: Job) {
@@ -129,5 +144,13 @@ impl Core {
     async fn deliver(self: &Arc<Self>, outgoing: Outgoing) {
         let status = self.send(&outgoing).await;
         self.with(|world| world.delivered(&outgoing, status));
+    }
+}
+
+struct Held<'a>(&'a Core);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        *self.0.holder() = None;
     }
 }

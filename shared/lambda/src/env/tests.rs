@@ -89,16 +89,3 @@ fn a_secret_does_not_print_itself() {
     let secret = Env::new(&vars).secret("TOKEN").unwrap();
     assert!(!format!("{secret:?}").contains("hunter2"));
 }
-
-#[test]
-fn only_plain_secrets_need_no_fetching() {
-    let refs = |value| {
-        let vars = vars(&[("TOKENS", value)]);
-        Env::new(&vars).secrets("TOKENS").unwrap()
-    };
-    assert_eq!(crate::plain(refs("one,two")).unwrap().len(), 2);
-    assert_eq!(
-        crate::plain(refs("one,ssm:/sluice/token")).unwrap_err().to_string(),
-        "the secret at ssm:/sluice/token has to be fetched, and nothing here does that"
-    );
-}

@@ -247,3 +247,13 @@ async fn runs_end_with_the_simulator() {
     }
     assert!(client().get(address).send().await.is_err());
 }
+
+#[tokio::test]
+async fn an_edit_may_ask_the_simulator_and_other_closures_are_refused_it() {
+    let hcp = pair().await;
+    hcp.edit("app", |program| program.reads.push(Read::cloud("net", &hcp.organization(), &hcp.host())));
+    let asked = hcp.clone();
+    let refused = std::thread::spawn(move || asked.failures("app", |_| drop(asked.host()))).join();
+    assert!(refused.is_err());
+    assert_eq!(hcp.runs("app").len(), 0, "and life goes on");
+}
