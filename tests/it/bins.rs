@@ -14,6 +14,9 @@ pub fn bin(name: &'static str) -> PathBuf {
     BUILT.lock().unwrap().entry(name).or_insert_with(|| build(name)).clone()
 }
 
+/// The name of the one program that is not called as its package is.
+pub const SLUICE: &str = "sluice";
+
 /// The program of the function `name` as `bootstrap` in `directory`, which is what Lambda looks for.
 pub fn bootstrap(name: &'static str, directory: &Path) -> PathBuf {
     let (bin, bootstrap) = (bin(name), directory.join("bootstrap"));
@@ -31,8 +34,9 @@ fn build(name: &str) -> PathBuf {
         "debug" => "dev",
         profile => profile,
     };
+    let package = if name == SLUICE { "sluice-local".to_owned() } else { format!("sluice-{name}") };
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--quiet", "--package", &format!("sluice-{name}"), "--bin", name])
+        .args(["build", "--locked", "--quiet", "--package", &package, "--bin", name])
         .args(["--profile", profile, "--target-dir"])
         .arg(directory.parent().unwrap())
         .current_dir(env!("CARGO_MANIFEST_DIR"))

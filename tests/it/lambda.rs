@@ -87,9 +87,10 @@ impl Surroundings {
         run.map_or(event.clone(), |run| event.replace("run-EXAMPLE000000002", run.run.as_str()))
     }
 
-    /// Runs a workspace to its end.
+    /// Runs a workspace that reads `network`, of which the output is another now, to its end.
     async fn applied(&self, name: &str) -> RunReport {
         self.hcp.change("network", "id", "2");
+        self.hcp.apply_now("network");
         let run = self.hcp.start_run(name, RunOptions::new("a change"));
         self.hcp.settled().await;
         let run = self.hcp.run(&run).unwrap();

@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bins;
+mod command;
 mod hcp_client;
 mod lambda;
 mod receiver;
 mod redelivery;
+mod serve;
 mod table;
 mod tidy;
 mod waves;
+mod weather;
 mod world;

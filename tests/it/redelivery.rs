@@ -125,10 +125,6 @@ impl FactStore for Mortal<Table> {
         self.life.look(self.inner.facts(workspaces), no_store).await
     }
 
-    async fn waiters(&self, holder: &Workspace) -> Result<BTreeSet<Workspace>, StoreError> {
-        self.life.look(self.inner.waiters(holder), no_store).await
-    }
-
     async fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
         if writes.is_empty() {
             return Ok(());

@@ -29,7 +29,7 @@ fn report(run: &str, standing: Standing) -> RunReport {
 }
 
 fn key(report: &RunReport) -> WorkKey {
-    WorkKey::Run(report.workspace.host.clone(), report.run.clone())
+    WorkKey::Run(report.workspace.clone(), report.run.clone())
 }
 
 fn facts(workspace: &Workspace, version: u64, facts: &Facts) -> Write {

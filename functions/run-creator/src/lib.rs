@@ -11,13 +11,13 @@ use std::sync::Arc;
 use sluice_aws::{Table, work_key};
 use sluice_domain::ports::{CreatedRun, FactStore, Known, Runs, StoreError, TerraformError, Worklist, Write};
 use sluice_domain::{
-    Claimed, Classify, Fault, Order, Queue, Refusal, RunReport, Standing, Task, Timestamp, WorkKey, Workspace, WorkspaceId,
-    chain,
+    Claimed, Classify, Fault, Order, Queue, Refusal, RunReport, Standing, Task, Timestamp, Verdict, WorkKey, Workspace,
+    WorkspaceId, chain,
 };
 use sluice_hcp_client::Client;
 use sluice_lambda::batch::{self, BatchResponse, StreamEvent};
 use sluice_lambda::now;
-use sluice_lambda::work::{Failed, Next, conclude, given_up};
+use sluice_lambda::work::{ATTEMPTS_MAX, Failed, Next, conclude, given_up};
 use tracing::info;
 
 /// How long a claim lasts, in milliseconds: as long as the function may run.
@@ -55,6 +55,16 @@ pub enum CreateError {
     /// Nothing was ever heard of the workspace's id.
     #[error("the id of {0} is not known yet")]
     UnknownId(Workspace),
+    /// Attempt after attempt died before it came to an end.
+    #[error("{0} attempts ended in no way at all: see the function's own errors and time limit")]
+    NeverEnds(u32),
+}
+
+impl CreateError {
+    /// Whether a run may have been created all the same.
+    fn may_have_had_effect(&self) -> bool {
+        matches!(self, Self::Terraform(error) if error.may_have_had_effect())
+    }
 }
 
 impl Classify for CreateError {
@@ -62,7 +72,7 @@ impl Classify for CreateError {
         match self {
             Self::Terraform(error) => error.fault(),
             Self::Store(error) => error.fault(),
-            Self::MayNotQueue(_) | Self::UnknownId(_) => Fault::Permanent,
+            Self::MayNotQueue(_) | Self::UnknownId(_) | Self::NeverEnds(_) => Fault::Permanent,
         }
     }
 }
@@ -86,12 +96,31 @@ where
     let Some(claimed) = creator.store.claim(key, now, LEASE_MS).await? else { return Ok(()) };
     let (WorkKey::Create(workspace), Task::Create(order)) = (key, &claimed.task) else { return Ok(()) };
     let result = creator.create(workspace, &claimed, order, now).await;
-    if let Err(failed) = &result
-        && given_up(&claimed, failed.error.fault())
-    {
-        creator.refuse(workspace, order, &failed.error, now).await?;
+    let overtaken = matches!(result, Ok(Made::Nothing));
+    let given_up = match &result {
+        Err(failed) if given_up(&claimed, failed.error.fault()) => Some(&failed.error),
+        _ => None,
+    };
+    if !overtaken && given_up.is_none() {
+        return conclude(&creator.store, &claimed, result.map(|_| Next::Done), now).await;
     }
-    conclude(&creator.store, &claimed, result, now).await
+    // While the order was there, a look made no other. So one follows when it is out of the way, and if this process
+    // dies before it can ask for that, one follows all the same.
+    let later = Write::Look { workspace: workspace.clone(), at: now.plus_ms(LEASE_MS) };
+    match given_up {
+        Some(error) => creator.refuse(workspace, order, error, later).await?,
+        None => creator.store.commit(&[later]).await?,
+    }
+    conclude(&creator.store, &claimed, result.map(|_| Next::Done), now).await?;
+    creator.store.commit(&[Write::Look { workspace: workspace.clone(), at: now }]).await
+}
+
+/// What came of an order.
+enum Made {
+    /// A run.
+    Run,
+    /// Nothing: it was decided otherwise since, or somebody else has run the workspace.
+    Nothing,
 }
 
 impl<S: FactStore, T: Runs> Creator<S, T> {
@@ -101,10 +130,23 @@ impl<S: FactStore, T: Runs> Creator<S, T> {
         claimed: &Claimed,
         order: &Order,
         now: Timestamp,
-    ) -> Result<Next, Failed<CreateError>> {
+    ) -> Result<Made, Failed<CreateError>> {
+        if claimed.attempts > ATTEMPTS_MAX {
+            return Err(Failed { error: CreateError::NeverEnds(claimed.attempts), tried: claimed.tried });
+        }
         let known = self.known(workspace).await.map_err(|error| untried(error, claimed))?;
+        let wanted = still_wanted(&known, order);
         let id = known.facts.id.ok_or_else(|| untried(CreateError::UnknownId(workspace.clone()), claimed))?;
-        let (id, run) = self.find_or_create(workspace, id, claimed, order).await?;
+        let found = if claimed.tried { self.find(&id, order).await? } else { None };
+        let (id, run) = match found {
+            Some(run) => (id, run),
+            None if wanted => self.create_run(workspace, id, order).await.map_err(|error| {
+                // That looking found nothing does not prove that an earlier attempt came to nothing.
+                let tried = claimed.tried || error.may_have_had_effect();
+                Failed { error, tried }
+            })?,
+            None => return Ok(Made::Nothing),
+        };
         info!(workspace.id = %id, run.id = %run.run, "created {} in {}", run.run, workspace.short());
         let report = RunReport {
             workspace: workspace.clone(),
@@ -117,38 +159,37 @@ impl<S: FactStore, T: Runs> Creator<S, T> {
         };
         // From here on the run exists, so whatever fails, the next attempt must look for it.
         self.record(&report, order, now).await.map_err(|error| Failed { error: error.into(), tried: true })?;
-        Ok(Next::Done)
+        Ok(Made::Run)
     }
 
-    async fn find_or_create(
+    /// The run that an earlier attempt may have created.
+    async fn find(&self, id: &WorkspaceId, order: &Order) -> Result<Option<CreatedRun>, Failed<CreateError>> {
+        let found = self.terraform.find_run(id, &order.marker).await;
+        // If looking failed, what the earlier attempt did is as unknown as before.
+        found.map_err(|error| Failed { error: error.into(), tried: true })
+    }
+
+    async fn create_run(
         &self,
         workspace: &Workspace,
         id: WorkspaceId,
-        claimed: &Claimed,
         order: &Order,
-    ) -> Result<(WorkspaceId, CreatedRun), Failed<CreateError>> {
-        if claimed.tried {
-            let found = self.terraform.find_run(&id, &order.marker).await;
-            // Looking failed, so what an earlier attempt did is as unknown as before.
-            if let Some(run) = found.map_err(|error| Failed { error: error.into(), tried: true })? {
-                return Ok((id, run));
-            }
-        }
+    ) -> Result<(WorkspaceId, CreatedRun), CreateError> {
         let message = order.message();
         match self.terraform.create_run(&id, &message).await {
             Ok(run) => Ok((id, run)),
             Err(TerraformError::NotFound { .. }) => {
-                let now_id = self.terraform.workspace_id(workspace).await.map_err(failed)?;
+                let now_id = self.terraform.workspace_id(workspace).await?;
                 match now_id {
                     Some(now_id) if now_id != id => {
-                        let run = self.terraform.create_run(&now_id, &message).await.map_err(failed)?;
+                        let run = self.terraform.create_run(&now_id, &message).await?;
                         Ok((now_id, run))
                     }
-                    Some(_) => Err(Failed { error: CreateError::MayNotQueue(workspace.clone()), tried: false }),
-                    None => Err(failed(TerraformError::NotFound { action: "the workspace to run" })),
+                    Some(_) => Err(CreateError::MayNotQueue(workspace.clone())),
+                    None => Err(TerraformError::NotFound { action: "the workspace to run" }.into()),
                 }
             }
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -157,10 +198,11 @@ impl<S: FactStore, T: Runs> Creator<S, T> {
         self.change(&report.workspace, |known| {
             let Known { mut facts, version, .. } = known;
             facts.hear(report, Some(order));
-            vec![
-                Write::Facts { workspace: report.workspace.clone(), facts: Box::new(facts), version },
-                Write::Watch { report: report.clone(), until: now.plus_ms(self.watch_ms) },
-            ]
+            // It may be over already, and its end taken in: then there is nothing to watch.
+            let watch = facts.active.contains_key(&report.run);
+            let watch = watch.then(|| Write::Watch { report: report.clone(), until: now.plus_ms(self.watch_ms) });
+            let facts = Write::Facts { workspace: report.workspace.clone(), facts: Box::new(facts), version };
+            [Some(facts), watch].into_iter().flatten().collect()
         })
         .await
     }
@@ -171,18 +213,26 @@ impl<S: FactStore, T: Runs> Creator<S, T> {
         workspace: &Workspace,
         order: &Order,
         error: &CreateError,
-        now: Timestamp,
+        look: Write,
     ) -> Result<(), StoreError> {
         let gone = matches!(error, CreateError::Terraform(TerraformError::NotFound { .. }));
         self.change(workspace, |known| {
             let Known { mut facts, version, .. } = known;
-            facts.refusal = Some(Refusal { inputs: order.inputs, run: None, why: chain(error), declined: false });
-            let mut writes = vec![
-                Write::Facts { workspace: workspace.clone(), facts: Box::new(facts), version },
-                Write::Look { workspace: workspace.clone(), at: now },
-            ];
+            if version == 0 {
+                // It was removed meanwhile, and nobody waits for it any more.
+                return Vec::new();
+            }
+            facts.refusal = Some(Refusal {
+                inputs: [order.inputs].into(),
+                created_at: order.newest,
+                run: None,
+                why: chain(error),
+                declined: false,
+            });
+            let mut writes =
+                vec![Write::Facts { workspace: workspace.clone(), facts: Box::new(facts), version }, look.clone()];
             if gone {
-                writes.push(Write::Verify { workspace: workspace.clone(), at: now });
+                writes.push(Write::Verify { workspace: workspace.clone(), at: order.decided_at });
             }
             writes
         })
@@ -206,12 +256,18 @@ impl<S: FactStore, T: Runs> Creator<S, T> {
     }
 }
 
+/// Whether nobody else has seen to what was ordered, and it was not decided otherwise since. What was refused is
+/// wanted: a person has had it taken up again.
+fn still_wanted(known: &Known, order: &Order) -> bool {
+    let adopted = known.facts.active.values().any(|run| run.created_at > order.newest);
+    let decided = known
+        .decision
+        .as_ref()
+        .is_none_or(|decision| matches!(decision.verdict, Verdict::Run | Verdict::Refused { .. }));
+    !adopted && decided
+}
+
 /// An attempt that failed before HCP Terraform was asked to create anything.
 fn untried(error: impl Into<CreateError>, claimed: &Claimed) -> Failed<CreateError> {
     Failed { error: error.into(), tried: claimed.tried }
-}
-
-fn failed(error: TerraformError) -> Failed<CreateError> {
-    let tried = error.may_have_had_effect();
-    Failed { error: error.into(), tried }
 }

@@ -18,7 +18,7 @@ use sluice_domain::{Claimed, Classify, Fault, Policy, Queue, Task, Timestamp, Wo
 use sluice_hcp_client::Client;
 use sluice_lambda::batch::{self, BatchResponse, StreamEvent};
 use sluice_lambda::now;
-use sluice_lambda::work::{Failed, Next, conclude};
+use sluice_lambda::work::{ATTEMPTS_MAX, Failed, Next, conclude};
 
 /// How long a claim lasts, in milliseconds: as long as the function may run.
 pub const LEASE_MS: u64 = 120_000;
@@ -54,6 +54,9 @@ pub enum IndexError {
     /// The run applied, but the state version it wrote is not the current one yet.
     #[error("the state version of {0} is not there yet")]
     NotCurrentYet(sluice_domain::RunId),
+    /// Attempt after attempt died before it came to an end.
+    #[error("{0} attempts ended in no way at all: see the function's own errors and time limit")]
+    NeverEnds(u32),
     /// A decision would need more facts than the function can hold.
     #[error("the workspaces to be decided about have {0} ancestors and more, which is too many to hold")]
     TooManyAncestors(usize),
@@ -65,7 +68,7 @@ impl Classify for IndexError {
             Self::Terraform(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::NotCurrentYet(_) => Fault::TRANSIENT,
-            Self::TooManyAncestors(_) => Fault::Permanent,
+            Self::TooManyAncestors(_) | Self::NeverEnds(_) => Fault::Permanent,
         }
     }
 }
@@ -93,6 +96,10 @@ where
 
 impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
     async fn perform(&self, claimed: &Claimed, now: Timestamp) -> Result<Next, IndexError> {
+        let ended = matches!(&claimed.task, Task::Run(report) if report.standing.ended());
+        if claimed.attempts > ATTEMPTS_MAX && !ended {
+            return Err(IndexError::NeverEnds(claimed.attempts));
+        }
         match (&claimed.key, &claimed.task) {
             (_, Task::Run(report)) if report.standing.ended() => self.take_in_end(claimed, report, now).await,
             (_, Task::Run(report)) => self.take_in_activity(report, now).await,

@@ -12,6 +12,9 @@ use crate::{CONFLICTS_MAX, IndexError, Indexer};
 /// Most workspaces of which the facts are read for one look: more would not fit the function's memory.
 const READ_MAX: usize = 50_000;
 
+/// The shortest wait before a workspace is looked at again though nothing was heard, in milliseconds.
+const WAIT_LEAST_MS: u64 = 1_000;
+
 impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
     /// A wait has lasted long: the workspace that waits is looked at by itself.
     pub(crate) async fn look_after_waiting(
@@ -21,46 +24,42 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         now: Timestamp,
     ) -> Result<Next, IndexError> {
         let (holder, waiter) = (holder.clone(), waiter.clone());
-        let writes = [Write::NoWaiter { holder, waiter: waiter.clone() }, Write::Look { workspace: waiter, at: now }];
-        self.store.commit(&writes).await?;
+        // The holder may have been renamed or removed with a run under way, of which it hears nothing more.
+        let verify = Write::Verify { workspace: holder.clone(), at: now };
+        let no_waiter = Write::NoWaiter { holder, waiter: waiter.clone() };
+        self.store.commit(&[verify, no_waiter, Write::Look { workspace: waiter, at: now }]).await?;
         Ok(Next::Done)
     }
 
-    /// Decides about a workspace, whoever reads it and whoever waits for it; and, where one of them turns out to be
-    /// settled, about whoever waits for that.
+    /// Decides about a workspace, whoever reads it and whoever waits for it.
     pub(crate) async fn look(&self, root: &Workspace, now: Timestamp) -> Result<Next, IndexError> {
         let around = self.store.around(root).await?;
         let mut targets: BTreeSet<Workspace> = around.consumers;
         targets.extend(around.waiters);
         targets.insert(root.clone());
         let mut conflicts = 0;
-        let mut done = BTreeSet::new();
         while !targets.is_empty() {
-            let judged = self.judge(root, &targets, now).await?;
-            if !judged.moved.is_empty() {
-                conflicts += 1;
-                if conflicts > CONFLICTS_MAX {
-                    return Err(StoreError::Conflict.into());
-                }
+            if conflicts > CONFLICTS_MAX {
+                return Err(StoreError::Conflict.into());
             }
-            done.extend(targets);
-            targets = judged.released.into_iter().filter(|workspace| !done.contains(workspace)).collect();
-            targets.extend(judged.moved);
+            conflicts += 1;
+            targets = self.judge(root, &targets, now).await?;
         }
         Ok(Next::Done)
     }
 
+    /// Decides about `targets`. Returns those whose facts changed underneath, to be decided about again.
     async fn judge(
         &self,
         root: &Workspace,
         targets: &BTreeSet<Workspace>,
         now: Timestamp,
-    ) -> Result<Judged, IndexError> {
+    ) -> Result<BTreeSet<Workspace>, IndexError> {
         let mut known = self.with_ancestors(targets).await?;
         let facts = known.iter_mut().map(|(name, known)| (name.clone(), std::mem::take(&mut known.facts))).collect();
         let graph = Graph::new(facts);
         let decisions = decide(&graph, &self.policy, now);
-        let mut judged = Judged::default();
+        let mut moved = BTreeSet::new();
         for target in targets {
             let (Some(number), Some(before)) = (graph.number(target), known.get(target)) else { continue };
             let decision = &decisions[number];
@@ -69,17 +68,11 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
             match self.store.commit(&writes).await {
                 Ok(()) if writes.is_empty() => {}
                 Ok(()) => info!(verdict = decision.verdict.word(), "{}: {decision}", target.short()),
-                Err(error) if crate::news::is_conflict(&error) => {
-                    judged.moved.insert(target.clone());
-                    continue;
-                }
+                Err(StoreError::Conflict) => drop(moved.insert(target.clone())),
                 Err(error) => return Err(error.into()),
             }
-            if target != root && case.lets_go() {
-                judged.released.extend(self.store.waiters(target).await?);
-            }
         }
-        Ok(judged)
+        Ok(moved)
     }
 
     /// What is known of `targets`, and the facts of all their ancestors, read level by level.
@@ -104,14 +97,6 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
     }
 }
 
-#[derive(Default)]
-struct Judged {
-    /// Workspaces that waited for one that is settled now.
-    released: BTreeSet<Workspace>,
-    /// Workspaces of which the facts changed underneath.
-    moved: BTreeSet<Workspace>,
-}
-
 /// One workspace that was decided about.
 struct Case<'a> {
     root: &'a Workspace,
@@ -132,7 +117,7 @@ impl Case<'_> {
             self.decision.verdict,
             Verdict::Run | Verdict::Wait { .. } | Verdict::Adopt { .. } | Verdict::AwaitOwnRun { .. }
         );
-        !was_settled && !moves
+        !was_settled && !moves && self.before.decision.as_ref() != Some(self.decision)
     }
 
     /// What the decision changes in the table, on condition that what it was made from still holds.
@@ -158,6 +143,9 @@ impl Case<'_> {
         {
             writes.push(Write::Order { workspace: self.target.clone(), order });
         }
+        if self.target != self.root && self.lets_go() {
+            writes.push(Write::Look { workspace: self.target.clone(), at: self.now });
+        }
         if !writes.is_empty() {
             writes.push(self.unchanged(self.target));
         }
@@ -175,8 +163,7 @@ impl Case<'_> {
         let facts: Option<&Facts> = self.graph.number(holder).map(|number| self.graph.facts(number));
         let awaits = |run: &&ActiveRun| run.standing == Standing::AwaitingPerson;
         let since = facts.and_then(|facts| facts.active.values().filter(awaits).map(|run| run.since).max());
-        since
-            .map_or(self.now, |since| since.max(Timestamp(self.now.0.saturating_sub(person_wait_ms))))
-            .plus_ms(person_wait_ms)
+        let since = since.map_or(self.now, |since| since.max(Timestamp(self.now.0.saturating_sub(person_wait_ms))));
+        since.plus_ms(person_wait_ms).max(self.now.plus_ms(WAIT_LEAST_MS))
     }
 }

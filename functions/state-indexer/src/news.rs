@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sluice_domain::ports::{FactStore, Inbox, Known, StateVersion, States, StoreError, WRITES_MAX, Write};
+use sluice_domain::ports::{FactStore, Inbox, Known, StateVersion, States, WRITES_MAX, Write};
 use sluice_domain::{Claimed, Classify, Facts, Findings, RunReport, Standing, StateFacts, Timestamp, Workspace};
-use sluice_lambda::work::{Next, given_up};
+use sluice_lambda::work::{ATTEMPTS_MAX, Next, given_up};
 use tracing::info;
 
 use crate::{IndexError, Indexer, retrying};
@@ -12,6 +12,10 @@ use crate::{IndexError, Indexer, retrying};
 /// How often the state version of an applied run is waited for. HCP Terraform does not say whether it is current
 /// when the notification comes.
 const STATE_WAITS_MAX: u32 = 4;
+
+/// How long the state version of an applied run is looked for after that, and how often, in milliseconds.
+const STATE_PATIENCE_MS: u64 = 3_600_000;
+const STATE_AGAIN_MS: u64 = 120_000;
 
 /// What a state version taught, if it was a new one.
 type Learned = Option<(StateFacts, Findings)>;
@@ -30,10 +34,14 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
                 Ok(Next::Done)
             }
             Some(_) => Ok(watch),
+            None if self.terraform.workspace(&report.workspace_id).await?.is_none() => {
+                // The workspace is not to be seen either: that is looked into, and the run later, should it be back.
+                self.store.commit(&[Write::Verify { workspace: report.workspace.clone(), at: now }]).await?;
+                Ok(watch)
+            }
             None => {
                 let gone = RunReport { standing: Standing::Canceled, at: now, ..report.clone() };
                 self.store.record(&gone, now).await?;
-                self.store.commit(&[Write::Verify { workspace: report.workspace.clone(), at: now }]).await?;
                 Ok(Next::Done)
             }
         }
@@ -59,8 +67,11 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         report: &RunReport,
         now: Timestamp,
     ) -> Result<Next, IndexError> {
-        let result = retrying!(self.end(claimed, report, now).await);
-        if let Err(error @ IndexError::Terraform(_)) = &result
+        let result = match claimed.attempts {
+            ..=ATTEMPTS_MAX => self.end(claimed, report, now).await,
+            attempts => Err(IndexError::NeverEnds(attempts)),
+        };
+        if let Err(error) = &result
             && given_up(claimed, error.fault())
         {
             // What it left behind cannot be read, but it is over all the same: nobody must wait for it.
@@ -72,20 +83,29 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
     async fn end(&self, claimed: &Claimed, report: &RunReport, now: Timestamp) -> Result<Next, IndexError> {
         let got_through = matches!(report.standing, Standing::Applied | Standing::NoChanges);
         if !got_through {
-            return self.fold(report, None, now).await;
+            return retrying!(self.fold(report, None, now).await);
         }
         let known = self.known_one(&report.workspace).await?;
         let Some(state) = self.terraform.current_state(&report.workspace_id).await? else {
-            if self.is_gone(&report.workspace, &report.workspace_id).await? {
-                return self.forget(&report.workspace, now).await;
+            if !self.is_gone(&report.workspace, &report.workspace_id).await? {
+                return retrying!(self.fold(report, None, now).await);
             }
-            return self.fold(report, None, now).await;
+            // Of a workspace that was made anew under the same name, this is news from before.
+            let made_anew = known.facts.id.as_ref().is_some_and(|id| *id != report.workspace_id);
+            return if made_anew { Ok(Next::Done) } else { self.forget(&report.workspace, now).await };
         };
-        if awaits_state(report, &state) && claimed.attempts <= STATE_WAITS_MAX {
+        let awaits_state = awaits_state(report, &state);
+        let folded = known.facts.ended.contains(&report.run);
+        if awaits_state && !folded && claimed.attempts <= STATE_WAITS_MAX {
             return Err(IndexError::NotCurrentYet(report.run.clone()));
         }
         let learned = self.read(&report.workspace, &known.facts, state).await?;
-        self.fold(report, learned, now).await
+        if learned.is_some() || !folded || !awaits_state {
+            retrying!(self.fold(report, learned.clone(), now).await)?;
+        }
+        // Nobody below is kept waiting any longer, but the state may still come.
+        let patient = awaits_state && now.since_ms(report.at) < STATE_PATIENCE_MS;
+        Ok(if patient { Next::Again(now.plus_ms(STATE_AGAIN_MS)) } else { Next::Done })
     }
 
     /// Reads a state version, unless it is known already.
@@ -94,10 +114,6 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
             return Ok(None);
         }
         let findings = self.terraform.read_state(workspace, &state).await?;
-        let older = |known: &StateFacts| known.lineage == findings.lineage && known.serial > state.facts.serial;
-        if facts.state.as_ref().is_some_and(older) {
-            return Ok(None);
-        }
         Ok(Some((state.facts, findings)))
     }
 
@@ -106,7 +122,12 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         let workspace = &report.workspace;
         let Known { facts: before, version, order, .. } = self.known_one(workspace).await?;
         let mut facts = before.clone();
-        if let Some((state, findings)) = learned {
+        // The end of another run may have been taken in since this one's state was asked for.
+        let newer = |state: &StateFacts| {
+            let known = before.state.as_ref().map(|known| (known.created_at, known.serial));
+            known.is_none_or(|known| known < (state.created_at, state.serial))
+        };
+        if let Some((state, findings)) = learned.filter(|(state, _)| newer(state)) {
             info!(
                 workspace.id = %report.workspace_id, run.id = %report.run, state_version.id = %state.version,
                 "read the state of {workspace}: {} outputs, reads {} workspaces",
@@ -121,6 +142,9 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         producers.insert(workspace.clone(), facts.clone());
         facts.end(workspace, report, order.as_ref(), &producers, now);
         let mut writes = neighbour_writes(workspace, &before, &facts);
+        if before.state.is_none() && facts.state.is_some() {
+            self.revive_readers(workspace).await?;
+        }
         // Neighbours first: found twice they do no harm, missing they would.
         while writes.len() > WRITES_MAX - 2 {
             let mut part: Vec<Write> = writes.drain(..WRITES_MAX - 1).collect();
@@ -154,9 +178,4 @@ fn neighbour_writes(workspace: &Workspace, before: &Facts, after: &Facts) -> Vec
         .difference(&after)
         .map(|producer| Write::NoConsumer { producer: producer.clone(), consumer: workspace.clone() });
     came.chain(went).collect()
-}
-
-/// Facts changed underneath, said as this function's error.
-pub(crate) fn is_conflict(error: &StoreError) -> bool {
-    matches!(error, StoreError::Conflict)
 }

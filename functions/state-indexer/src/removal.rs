@@ -35,11 +35,16 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
             writes.push(Write::NoConsumer { producer: producer.clone(), consumer: workspace.clone() });
         }
         for waiter in around.waiters {
-            writes.push(Write::Look { workspace: waiter.clone(), at: now });
+            // Readers have been told already, and one commit may not name an item twice.
+            if !around.consumers.contains(&waiter) {
+                writes.push(Write::Look { workspace: waiter.clone(), at: now });
+            }
             writes.push(Write::NoWaiter { holder: workspace.clone(), waiter });
         }
-        for part in writes.chunks(WRITES_MAX) {
-            self.store.commit(part).await?;
+        for part in writes.chunks(WRITES_MAX - 1) {
+            // It may be back, and have been heard of, by now.
+            let unchanged = Write::Unchanged { workspace: workspace.clone(), version };
+            self.store.commit(&[part, &[unchanged]].concat()).await?;
         }
         if version > 0 {
             self.store.commit(&[Write::Forget { workspace: workspace.clone(), version }]).await?;
@@ -48,13 +53,29 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         Ok(Next::Done)
     }
 
+    /// The edges of a workspace that is gone become tombstones. That `consumer` read it stays on record, as the name may
+    /// be taken anew, or have been out of sight only.
     async fn cut(&self, producer: &Workspace, consumer: &Workspace, now: Timestamp) -> Result<(), IndexError> {
         let Known { mut facts, version, .. } = self.known_one(consumer).await?;
-        let mut writes = vec![Write::NoConsumer { producer: producer.clone(), consumer: consumer.clone() }];
-        if facts.producers.remove(producer).is_some() {
-            writes.push(Write::Facts { workspace: consumer.clone(), facts: Box::new(facts), version });
-            writes.push(Write::Look { workspace: consumer.clone(), at: now });
+        let Some(edge) = facts.producers.get_mut(producer).filter(|edge| edge.live()) else { return Ok(()) };
+        edge.gone_at = Some(now);
+        let facts = Write::Facts { workspace: consumer.clone(), facts: Box::new(facts), version };
+        Ok(self.store.commit(&[facts, Write::Look { workspace: consumer.clone(), at: now }]).await?)
+    }
+
+    /// A workspace of this name is there (again): whoever is on record as reading it does.
+    pub(crate) async fn revive_readers(&self, producer: &Workspace) -> Result<(), IndexError> {
+        for consumer in self.store.around(producer).await?.consumers.iter().filter(|consumer| *consumer != producer) {
+            retrying!(self.revive(producer, consumer).await)?;
         }
-        Ok(self.store.commit(&writes).await?)
+        Ok(())
+    }
+
+    async fn revive(&self, producer: &Workspace, consumer: &Workspace) -> Result<(), IndexError> {
+        let Known { mut facts, version, .. } = self.known_one(consumer).await?;
+        let Some(edge) = facts.producers.get_mut(producer).filter(|edge| !edge.live()) else { return Ok(()) };
+        edge.gone_at = None;
+        let facts = Box::new(facts);
+        Ok(self.store.commit(&[Write::Facts { workspace: consumer.clone(), facts, version }]).await?)
     }
 }

@@ -1,5 +1,6 @@
 //! Writing facts: all changes of a commit in one transaction, on condition that nothing moved underneath.
 
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use sluice_domain::ports::{StoreError, Write};
 use sluice_domain::{Queue, Timestamp, WorkKey, Workspace};
@@ -15,6 +16,7 @@ const HELD: &str = "the key and the table are set";
 
 impl Table {
     pub(crate) async fn transact(&self, writes: &[Write]) -> Result<(), StoreError> {
+        const ACTION: &str = "to write facts";
         let actions: Vec<TransactWriteItem> = writes.iter().flat_map(|write| self.actions(write)).collect();
         if actions.is_empty() {
             return Ok(());
@@ -23,17 +25,20 @@ impl Table {
             return Ok(());
         };
         // A condition that no longer holds and a transaction on the same items both mean: read again.
-        let moved = error.as_service_error().is_some_and(|error| {
-            use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError as E;
-            match error {
-                E::TransactionCanceledException(canceled) => canceled
-                    .cancellation_reasons()
-                    .iter()
-                    .any(|reason| matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict"))),
-                _ => false,
-            }
-        });
-        Err(if moved { StoreError::Conflict } else { store_error("to write facts", error) })
+        let canceled_for = |codes: &[&str]| {
+            let reasons = error.as_service_error().map(|error| match error {
+                TransactWriteItemsError::TransactionCanceledException(canceled) => canceled.cancellation_reasons(),
+                _ => &[],
+            });
+            reasons.unwrap_or_default().iter().any(|reason| reason.code().is_some_and(|code| codes.contains(&code)))
+        };
+        Err(if canceled_for(&["ConditionalCheckFailed", "TransactionConflict"]) {
+            StoreError::Conflict
+        } else if canceled_for(&["ValidationError", "ItemCollectionSizeLimitExceeded"]) {
+            StoreError::Refused { action: ACTION, source: Box::new(error) }
+        } else {
+            store_error(ACTION, error)
+        })
     }
 
     fn actions(&self, write: &Write) -> Vec<TransactWriteItem> {
@@ -107,7 +112,7 @@ impl Table {
 
     /// Upserts news of a run that Sluice created, leaving alone what a notification has told already.
     fn watch(&self, report: &sluice_domain::RunReport, until: Timestamp) -> TransactWriteItem {
-        let key = WorkKey::Run(report.workspace.host.clone(), report.run.clone());
+        let key = WorkKey::Run(report.workspace.clone(), report.run.clone());
         let update = self
             .set(
                 &Key::work(&key),

@@ -18,7 +18,7 @@ const ROUNDS_MAX: usize = 20;
 impl FactStore for Table {
     async fn around(&self, workspace: &Workspace) -> Result<Around, StoreError> {
         let mut around = Around::default();
-        for item in self.partition(&partition(workspace), "").await? {
+        for item in self.partition(&partition(workspace)).await? {
             let fields = Fields::new(&item);
             let sk = fields.text(SK)?;
             if let Some(name) = sk.strip_prefix(CONSUMER) {
@@ -40,17 +40,6 @@ impl FactStore for Table {
         self.read(workspaces, &[FACTS]).await
     }
 
-    async fn waiters(&self, holder: &Workspace) -> Result<BTreeSet<Workspace>, StoreError> {
-        let items = self.partition(&partition(holder), WAITER).await?;
-        items
-            .iter()
-            .map(|item| {
-                let fields = Fields::new(item);
-                parse(&fields, fields.text(SK)?.strip_prefix(WAITER).unwrap_or_default())
-            })
-            .collect()
-    }
-
     async fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
         self.transact(writes).await
     }
@@ -59,7 +48,7 @@ impl FactStore for Table {
 impl Table {
     /// Every workspace of `host` that something is known of.
     pub async fn workspaces(&self, host: &Host) -> Result<BTreeSet<Workspace>, StoreError> {
-        let items = self.partition(&listing(host), "").await?;
+        let items = self.partition(&listing(host)).await?;
         items
             .iter()
             .map(|item| {
@@ -88,20 +77,15 @@ impl Table {
         Ok(known)
     }
 
-    /// All items of a partition whose sort key starts with `prefix`, strongly consistent.
-    pub(crate) async fn partition(&self, pk: &str, prefix: &str) -> Result<Vec<Item>, StoreError> {
-        let mut query = self
+    /// All items of a partition, strongly consistent.
+    pub(crate) async fn partition(&self, pk: &str) -> Result<Vec<Item>, StoreError> {
+        let query = self
             .client
             .query()
             .table_name(&self.name)
             .consistent_read(true)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", string(pk));
-        if !prefix.is_empty() {
-            query = query
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":prefix", string(prefix));
-        }
         let mut items = Vec::new();
         let mut pages = query.into_paginator().send();
         while let Some(page) = pages.next().await {

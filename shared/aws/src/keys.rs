@@ -45,7 +45,7 @@ impl Key {
 
     pub(crate) fn work(key: &WorkKey) -> Self {
         match key {
-            WorkKey::Run(host, run) => Self { pk: format!("RUN#{host}/{run}"), sk: RUN.to_owned() },
+            WorkKey::Run(workspace, run) => Self { pk: format!("RUN#{workspace}/{run}"), sk: RUN.to_owned() },
             WorkKey::Look(workspace) => Self::of(workspace, LOOK),
             WorkKey::Waiter { holder, waiter } => Self { pk: partition(holder), sk: format!("{WAITER}{waiter}") },
             WorkKey::Verify(workspace) => Self::of(workspace, VERIFY),
@@ -76,8 +76,8 @@ pub(crate) fn listing(host: &Host) -> String {
 #[must_use]
 pub fn work_key(pk: &str, sk: &str) -> Option<WorkKey> {
     if let Some(run) = pk.strip_prefix("RUN#") {
-        let (host, run) = run.split_once('/')?;
-        return Some(WorkKey::Run(host.parse().ok()?, run.parse().ok()?));
+        let (workspace, run) = run.rsplit_once('/')?;
+        return Some(WorkKey::Run(workspace.parse().ok()?, run.parse().ok()?));
     }
     let workspace: Workspace = pk.strip_prefix("WS#")?.parse().ok()?;
     match sk {
@@ -108,7 +108,7 @@ mod tests {
         let workspace: Workspace = "tfe.example.com:8443/acme/network".parse().unwrap();
         let other: Workspace = "app.terraform.io/acme/app".parse().unwrap();
         for work in [
-            WorkKey::Run(workspace.host.clone(), "run-1".parse().unwrap()),
+            WorkKey::Run(workspace.clone(), "run-1".parse().unwrap()),
             WorkKey::Look(workspace.clone()),
             WorkKey::Waiter { holder: workspace.clone(), waiter: other },
             WorkKey::Verify(workspace.clone()),

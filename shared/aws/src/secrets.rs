@@ -81,19 +81,20 @@ pub async fn resolve(
     secrets: Vec<SecretRef>,
 ) -> Result<Vec<SecretString>, SecretError> {
     let keepers: Vec<Keeper> = secrets.iter().filter_map(|secret| Keeper::of(vars, secret)).collect();
-    let mut fetched = match keepers.is_empty() {
-        true => Vec::new(),
-        false => {
-            let caller = Caller::new(vars)?;
-            try_join_all(keepers.iter().map(|keeper| caller.fetch(keeper))).await?
-        }
-    }
-    .into_iter();
+    let mut fetched = fetch(vars, &keepers).await?.into_iter();
     let secrets = secrets.into_iter().filter_map(|secret| match secret {
         SecretRef::Plain(secret) => Some(secret),
         SecretRef::Ssm(_) | SecretRef::SecretsManager(_) => fetched.next(),
     });
     Ok(secrets.collect())
+}
+
+async fn fetch(vars: &BTreeMap<String, String>, keepers: &[Keeper]) -> Result<Vec<SecretString>, SecretError> {
+    if keepers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let caller = Caller::new(vars)?;
+    try_join_all(keepers.iter().map(|keeper| caller.fetch(keeper))).await
 }
 
 /// The secrets, where each may hold several, between commas or on lines of their own.

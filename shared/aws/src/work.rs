@@ -17,7 +17,7 @@ pub(crate) const RUN_SECONDS: u64 = 30 * 24 * 3600;
 
 impl Inbox for Table {
     async fn record(&self, report: &RunReport, now: Timestamp) -> Result<Recorded, StoreError> {
-        let key = WorkKey::Run(report.workspace.host.clone(), report.run.clone());
+        let key = WorkKey::Run(report.workspace.clone(), report.run.clone());
         let update = self
             .update(&key)
             .update_expression(
@@ -73,9 +73,17 @@ impl Worklist for Table {
     async fn postpone(&self, claimed: &Claimed, until: Timestamp) -> Result<(), StoreError> {
         let update = self
             .held(claimed)
-            .update_expression("SET due_at = :until, attempts = :zero REMOVE bell, fault, tried")
             .expression_attribute_values(":until", number(until.0))
             .expression_attribute_values(":zero", number(0));
+        // News of a run is kept for as long as that is watched.
+        let update = match claimed.key {
+            WorkKey::Run(..) => update
+                .update_expression(
+                    "SET due_at = :until, attempts = :zero, expires_at = :expires REMOVE bell, fault, tried",
+                )
+                .expression_attribute_values(":expires", number(until.seconds() + RUN_SECONDS)),
+            _ => update.update_expression("SET due_at = :until, attempts = :zero REMOVE bell, fault, tried"),
+        };
         send(update, "to postpone work").await.map(drop)
     }
 
@@ -92,7 +100,7 @@ impl Worklist for Table {
     async fn bury(&self, claimed: &Claimed, now: Timestamp, fault: &str) -> Result<(), StoreError> {
         let update = self
             .held(claimed)
-            .update_expression("SET #queue = :dead, due_at = :now, fault = :fault REMOVE bell, expires_at, tried")
+            .update_expression("SET #queue = :dead, due_at = :now, fault = :fault REMOVE bell, expires_at")
             .expression_attribute_names("#queue", "queue")
             .expression_attribute_values(":dead", string(Queue::Dead.as_str()))
             .expression_attribute_values(":now", number(now.0))

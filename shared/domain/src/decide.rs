@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::of_texts;
-use crate::facts::{Facts, InputsKey};
+use crate::facts::{ActiveRun, Facts, InputsKey};
 use crate::graph::Graph;
 use crate::names::{RunId, Workspace};
 use crate::run::Standing;
@@ -310,7 +310,10 @@ fn stand(graph: &Graph, node: usize, policy: &Policy, now: Timestamp, in_cycle: 
         }
         causes.push(Cause { producer: name.clone(), outputs: unseen.into_iter().map(str::to_owned).collect() });
     }
-    let moving = facts.active.values().any(|run| !run.awaits_too_long(policy, now));
+    // HCP Terraform queues runs behind a plan that nobody confirms: they move no more than that does.
+    let forgotten = facts.active.values().any(|run| run.awaits_too_long(policy, now));
+    let moves = |run: &ActiveRun| !(run.awaits_too_long(policy, now) || forgotten && run.standing == Standing::Pending);
+    let moving = facts.active.values().any(moves);
     let stuck = !moving && !facts.active.is_empty();
     if causes.is_empty() {
         let verdict = match (cycle, destroyed) {
@@ -321,7 +324,10 @@ fn stand(graph: &Graph, node: usize, policy: &Policy, now: Timestamp, in_cycle: 
         return Stand { decision: Decision { verdict, causes, inputs: None }, moving, stuck };
     }
     let inputs = InputsKey(of_texts(inputs.iter().map(String::as_str)));
-    let verdict = stale(facts, policy, inputs, newest);
+    let mut verdict = stale(facts, policy, inputs, newest);
+    if let Some(producer) = destroyed.filter(|_| matches!(verdict, Verdict::Run | Verdict::Observed)) {
+        verdict = Verdict::ProducerDestroyed { producer: producer.clone() };
+    }
     Stand { decision: Decision { verdict, causes, inputs: Some(inputs) }, moving, stuck }
 }
 
@@ -334,7 +340,7 @@ fn stale(facts: &Facts, policy: &Policy, inputs: InputsKey, newest: Timestamp) -
     if let Some((run, _)) = facts.active.iter().next_back() {
         return Verdict::AwaitOwnRun { run: run.clone() };
     }
-    if let Some(refusal) = facts.refusal.as_ref().filter(|refusal| refusal.inputs == inputs) {
+    if let Some(refusal) = facts.refusal.as_ref().filter(|refusal| refusal.inputs.contains(&inputs)) {
         return Verdict::Refused { run: refusal.run.clone(), why: refusal.why.clone() };
     }
     match policy.autonomy {
@@ -343,7 +349,7 @@ fn stale(facts: &Facts, policy: &Policy, inputs: InputsKey, newest: Timestamp) -
     }
 }
 
-impl crate::facts::ActiveRun {
+impl ActiveRun {
     fn awaits_too_long(&self, policy: &Policy, now: Timestamp) -> bool {
         self.standing == Standing::AwaitingPerson && now.since_ms(self.since) >= policy.person_wait_ms
     }

@@ -75,8 +75,10 @@ pub struct ActiveRun {
 /// Inputs that were tried and came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// The inputs, exactly.
-    pub inputs: InputsKey,
+    /// The inputs: those it was ordered for, and those it found where they had changed again by then.
+    pub inputs: BTreeSet<InputsKey>,
+    /// When that run was created. What an older run came to does not lift the refusal.
+    pub created_at: Timestamp,
     /// The run that failed or was declined; none where no run could be created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
@@ -118,7 +120,7 @@ impl Edge {
     #[must_use]
     pub fn unseen<'a>(&self, outputs: &'a Outputs) -> Vec<&'a str> {
         // By far the most edges are settled, and two walks in step cost less than a look-up for each name.
-        if self.observed == *outputs {
+        if self.observed == *outputs || self.acknowledges_all(outputs) {
             return Vec::new();
         }
         outputs

@@ -1,25 +1,18 @@
 //! How news changes facts: pure steps from facts to facts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decide::{Policy, decide};
-use crate::digest::of_texts;
-use crate::facts::{ActiveRun, Edge, Facts, Findings, InputsKey, Outputs, Refusal, StateFacts};
+use crate::facts::{ActiveRun, Edge, Facts, Findings, InputsKey, Refusal, StateFacts};
 use crate::graph::Graph;
 use crate::names::Workspace;
 use crate::run::{RunReport, Standing};
+use crate::size;
 use crate::time::Timestamp;
 use crate::work::Order;
 
 /// How long the tombstone of an edge is kept, in milliseconds: thirty days.
 pub const TOMBSTONE_MS: u64 = 30 * 24 * 3_600_000;
-
-/// Most outputs that facts or one edge keep apart. Beyond it a workspace's outputs count as one, and an edge keeps
-/// no copies, so that facts fit one table item (400 KB); acknowledgement still makes it settle.
-pub const OUTPUTS_MAX: usize = 2_000;
-
-/// Name under which the outputs of a workspace that has too many are kept as one. No output can be called so.
-pub const ALL_OUTPUTS: &str = "*";
 
 /// Most ended runs that are remembered.
 const ENDED_MAX: usize = 16;
@@ -28,19 +21,22 @@ impl Facts {
     /// Takes in that a run is under way; `order` is what Sluice ordered last. Old news changes nothing.
     pub fn hear(&mut self, report: &RunReport, order: Option<&Order>) {
         self.id = Some(report.workspace_id.clone());
-        let known = self.active.get(&report.run);
-        let over = report.standing.ended() || self.ended.contains(&report.run);
-        if over || known.is_some_and(|known| known.standing.rank() >= report.standing.rank()) {
+        if report.standing.ended() || self.ended.contains(&report.run) {
             return;
         }
         let order = ours(report, order);
-        let run = ActiveRun {
-            created_at: created_at(report, order).max(known.map_or(Timestamp(0), |known| known.created_at)),
+        let fresh = ActiveRun {
+            created_at: created_at(report, order),
             standing: report.standing,
             since: report.at,
-            inputs: order.map(|order| order.inputs).or(known.and_then(|known| known.inputs)),
+            inputs: None,
         };
-        self.active.insert(report.run.clone(), run);
+        let run = self.active.entry(report.run.clone()).or_insert_with(|| fresh.clone());
+        run.created_at = run.created_at.max(fresh.created_at);
+        run.inputs = order.map(|order| order.inputs).or(run.inputs);
+        if run.standing.rank() < fresh.standing.rank() {
+            (run.standing, run.since) = (fresh.standing, fresh.since);
+        }
     }
 
     /// Takes in that a run is over. `producers` are the facts of the workspaces this one reads.
@@ -66,14 +62,17 @@ impl Facts {
         }
         match report.standing {
             Standing::Applied | Standing::NoChanges => {
-                self.acknowledge(created_at, producers);
-                self.refusal = None;
+                self.acknowledge(workspace, created_at, producers);
+                self.refusal.take_if(|refusal| refusal.created_at <= created_at);
             }
             Standing::Errored | Standing::Canceled | Standing::Discarded => {
-                let inputs = started_for.or_else(|| self.inputs_before(workspace, created_at, producers, now));
-                if let Some(inputs) = inputs {
+                let saw = self.inputs_before(workspace, created_at, producers, now);
+                let inputs: BTreeSet<InputsKey> = started_for.into_iter().chain(saw).collect();
+                let newest = self.refusal.as_ref().is_none_or(|refusal| refusal.created_at <= created_at);
+                if newest && !inputs.is_empty() {
                     self.refusal = Some(Refusal {
                         inputs,
+                        created_at,
                         run: Some(report.run.clone()),
                         why: report.standing.to_string(),
                         declined: report.standing != Standing::Errored,
@@ -82,13 +81,16 @@ impl Facts {
             }
             Standing::Pending | Standing::Planning | Standing::AwaitingPerson | Standing::Applying => {}
         }
+        self.fit();
     }
 
-    fn acknowledge(&mut self, created_at: Timestamp, producers: &BTreeMap<Workspace, Facts>) {
+    fn acknowledge(&mut self, workspace: &Workspace, created_at: Timestamp, producers: &BTreeMap<Workspace, Facts>) {
         for (name, edge) in self.producers.iter_mut().filter(|(_, edge)| edge.live()) {
             let Some(producer) = producers.get(name) else { continue };
-            if producer.state.as_ref().is_some_and(|state| state.created_at < created_at) {
-                edge.acknowledged = unobserved(&producer.outputs, &edge.observed);
+            // A workspace that reads itself has seen what it wrote.
+            let saw = |state: &StateFacts| name == workspace || state.created_at < created_at;
+            if producer.state.as_ref().is_some_and(saw) {
+                edge.acknowledge(&producer.outputs);
             }
         }
     }
@@ -118,14 +120,14 @@ impl Facts {
     pub fn learn(&mut self, state: StateFacts, findings: Findings, now: Timestamp) {
         let Findings { lineage, outputs, producers, empty } = findings;
         self.state = Some(StateFacts { lineage, destroyed: empty && self.had_something(), ..state });
-        self.outputs = bounded(outputs);
+        self.outputs = size::bounded(outputs);
         let mut reads = producers.unwrap_or_default();
         for (name, edge) in &mut self.producers {
             match reads.remove(name) {
                 Some(read) => {
                     edge.found = read.found;
                     edge.addresses = read.addresses;
-                    edge.observed = copies(read.observed);
+                    edge.observed = read.observed;
                     edge.last_seen = now;
                     edge.gone_at = None;
                 }
@@ -136,13 +138,14 @@ impl Facts {
             let edge = Edge {
                 found: read.found,
                 addresses: read.addresses,
-                observed: copies(read.observed),
+                observed: read.observed,
                 last_seen: now,
                 ..Edge::default()
             };
             self.producers.insert(name, edge);
         }
         self.producers.retain(|_, edge| edge.gone_at.is_none_or(|gone_at| now.since_ms(gone_at) < TOMBSTONE_MS));
+        self.fit();
     }
 
     /// A state that is empty from the start was not destroyed.
@@ -161,21 +164,4 @@ fn ours<'a>(report: &RunReport, order: Option<&'a Order>) -> Option<&'a Order> {
 /// ordered because of a state version is younger than that.
 fn created_at(report: &RunReport, order: Option<&Order>) -> Timestamp {
     report.created_at.max(order.map_or(Timestamp(0), |order| order.newest.plus_ms(1)))
-}
-
-/// What must be acknowledged beyond what was observed: the rest would only be kept twice.
-fn unobserved(offered: &Outputs, observed: &Outputs) -> Outputs {
-    offered.iter().filter(|(name, digest)| observed.get(*name) != Some(*digest)).map(|(n, d)| (n.clone(), *d)).collect()
-}
-
-fn copies(observed: Outputs) -> Outputs {
-    if observed.len() > OUTPUTS_MAX { Outputs::new() } else { observed }
-}
-
-fn bounded(outputs: Outputs) -> Outputs {
-    if outputs.len() <= OUTPUTS_MAX {
-        return outputs;
-    }
-    let texts: Vec<String> = outputs.into_iter().flat_map(|(name, digest)| [name, digest.to_string()]).collect();
-    Outputs::from([(ALL_OUTPUTS.to_owned(), of_texts(texts.iter().map(String::as_str)))])
 }

@@ -5,6 +5,7 @@
 
 mod decide;
 mod digest;
+mod errors;
 mod facts;
 mod fault;
 mod fold;
@@ -14,6 +15,7 @@ pub mod picture;
 pub mod ports;
 mod run;
 mod secret;
+mod size;
 mod time;
 mod work;
 
@@ -21,7 +23,7 @@ pub use decide::{AfterFailure, Autonomy, Cause, Decision, Policy, Verdict, decid
 pub use digest::{Digest, InvalidDigest};
 pub use facts::{ActiveRun, Edge, Facts, Findings, Found, InputsKey, Outputs, Read, Refusal, StateFacts};
 pub use fault::{Classify, Fault, backoff_ms, chain};
-pub use fold::{ALL_OUTPUTS, OUTPUTS_MAX, TOMBSTONE_MS};
+pub use fold::TOMBSTONE_MS;
 pub use graph::Graph;
 pub use names::{Host, InvalidName, NAME_BYTES_MAX, Organization, RunId, StateVersionId, Workspace, WorkspaceId};
 pub use run::{RunReport, Standing};

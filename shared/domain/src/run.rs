@@ -45,12 +45,12 @@ impl Standing {
             Self::Planning => 2,
             Self::AwaitingPerson => 3,
             Self::Applying => 4,
-            Self::Applied | Self::NoChanges | Self::Errored | Self::Canceled | Self::Discarded => Self::RANK_ENDED,
+            // A run that is not to be seen any more is taken for canceled; any other end that is heard of later is
+            // the real one.
+            Self::Canceled => 8,
+            Self::Applied | Self::NoChanges | Self::Errored | Self::Discarded => 9,
         }
     }
-
-    /// The rank of a run that is over.
-    pub const RANK_ENDED: u8 = 9;
 }
 
 impl fmt::Display for Standing {

@@ -8,7 +8,7 @@ use crate::decide::{Cause, Decision, Verdict};
 use crate::digest::of_texts;
 use crate::facts::{InputsKey, StateFacts};
 use crate::graph::Graph;
-use crate::names::{Host, RunId, Workspace};
+use crate::names::{RunId, Workspace};
 use crate::run::RunReport;
 use crate::time::Timestamp;
 
@@ -38,8 +38,8 @@ impl Queue {
 /// One piece of work. There is at most one of each, so asking for it twice is asking for it once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WorkKey {
-    /// News of a run is to be taken in.
-    Run(Host, RunId),
+    /// News of a run is to be taken in. The workspace is part of it: a run keeps its id when that is renamed.
+    Run(Workspace, RunId),
     /// A workspace and what is below it are to be looked at.
     Look(Workspace),
     /// A wait has lasted so long that it is to be looked at again.
@@ -75,7 +75,7 @@ impl WorkKey {
 impl fmt::Display for WorkKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Run(host, run) => write!(f, "news of {run} on {host}"),
+            Self::Run(workspace, run) => write!(f, "news of {run} in {}", workspace.short()),
             Self::Look(workspace) => write!(f, "look at {}", workspace.short()),
             Self::Waiter { holder, waiter } => write!(f, "wait of {} for {}", waiter.short(), holder.short()),
             Self::Verify(workspace) => write!(f, "whether {} is there", workspace.short()),

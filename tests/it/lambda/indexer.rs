@@ -28,7 +28,7 @@ async fn check(around: &Surroundings, report: &RunReport, answer: &Value) {
     let producers: Vec<_> = facts.producers.keys().cloned().collect();
     assert_eq!(producers, [around.workspace("network")]);
     let due = around.store.table.due(Queue::Index, LATER, 10).await.unwrap();
-    let news = WorkKey::Run(report.workspace.host.clone(), report.run.clone());
+    let news = WorkKey::Run(report.workspace.clone(), report.run.clone());
     assert!(!due.contains(&news), "{due:?}");
 }
 

@@ -127,7 +127,10 @@ async fn a_secret_may_list_several() {
     let (_keeper, url) = Keeper::start().await;
     let lists = secrets(&["first", &format!("secretsmanager:{ARN}")]);
     let resolved = resolve_lists(&at(&url), lists).await.unwrap();
-    assert_eq!(resolved.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>(), ["first", "next-token", "demo-token"]);
+    assert_eq!(
+        resolved.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>(),
+        ["first", "next-token", "demo-token"]
+    );
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ async fn claimed(store: &Embedded, run: &str, at: Timestamp) {
         marker: None,
     };
     store.table.record(&report, LONG_AGO).await.unwrap();
-    let key = WorkKey::Run(report.workspace.host, report.run);
+    let key = WorkKey::Run(report.workspace, report.run);
     assert!(store.table.claim(&key, at, HOUR_MS).await.unwrap().is_some());
 }
 
@@ -41,7 +41,7 @@ async fn claimed(store: &Embedded, run: &str, at: Timestamp) {
 async fn bell(store: &Embedded, run: &str) -> Option<String> {
     let client = sluice_aws::client(&aws(&store.endpoint)).unwrap();
     let key = |text: &str| AttributeValue::S(text.to_owned());
-    let pk = key(&format!("RUN#app.terraform.io/{run}"));
+    let pk = key(&format!("RUN#app.terraform.io/acme/network/{run}"));
     let item = client.get_item().table_name("sluice").key("pk", pk).key("sk", key("RUN")).send().await.unwrap();
     Some(item.item?.get("bell")?.as_s().unwrap().clone())
 }

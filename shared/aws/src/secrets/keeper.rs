@@ -105,7 +105,7 @@ impl<'a> Caller<'a> {
         let connector = self.connector(&url)?;
         let mut attempt = 1;
         loop {
-            let Ok(request) = self.request(keeper, &url, region) else {
+            let Some(request) = self.request(keeper, &url, region) else {
                 return Err(SecretError::Endpoint { place, url });
             };
             let answer = match timeout(ATTEMPT, send(&connector, request)).await {
@@ -126,14 +126,17 @@ impl<'a> Caller<'a> {
     }
 
     fn connector(&self, url: &str) -> Result<Connector, ConnectError> {
-        Ok(match url.starts_with("http://") {
-            true => Connector::builder().build_http(),
-            false => Connector::builder().tls_provider(TLS).tls_context(tls(self.vars)?).build(),
-        })
+        if url.starts_with("http://") {
+            return Ok(Connector::builder().build_http());
+        }
+        Ok(Connector::builder().tls_provider(TLS).tls_context(tls(self.vars)?).build())
     }
 
-    /// The signed request. Only what cannot be signed or is no URL fails.
-    fn request(&self, keeper: &Keeper, url: &str, region: &str) -> Result<HttpRequest, Cause> {
+    /// The signed request; None if the URL is none.
+    fn request(&self, keeper: &Keeper, url: &str, region: &str) -> Option<HttpRequest> {
+        let mut request = http::Request::post(url).body(SdkBody::from(keeper.body.as_str())).ok()?;
+        // What signs takes these for granted.
+        request.uri().scheme().and(request.uri().authority())?;
         let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", keeper.target)];
         let identity = Identity::from(self.account.credentials.clone());
         let params = v4::SigningParams::builder()
@@ -142,17 +145,17 @@ impl<'a> Caller<'a> {
             .name(keeper.service)
             .time(SystemTimeSource::new().now())
             .settings(SigningSettings::default())
-            .build()?
+            .build()
+            .ok()?
             .into();
         let body = SignableBody::Bytes(keeper.body.as_bytes());
-        let signable = SignableRequest::new("POST", url, headers.into_iter(), body)?;
-        let (signature, _) = sign(signable, &params)?.into_parts();
-        let mut request = http::Request::post(url).body(SdkBody::from(keeper.body.as_str()))?;
+        let signable = SignableRequest::new("POST", url, headers.into_iter(), body).ok()?;
+        let (signature, _) = sign(signable, &params).ok()?.into_parts();
         for (name, value) in headers {
             request.headers_mut().insert(name, http::HeaderValue::from_static(value));
         }
         signature.apply_to_request_http1x(&mut request);
-        Ok(HttpRequest::try_from(request)?)
+        HttpRequest::try_from(request).ok()
     }
 }
 

@@ -73,7 +73,8 @@ fn world(text: &str) -> BTreeMap<Workspace, Facts> {
         let decision = decide(&graph, &Policy::default(), NOW).swap_remove(graph.number(&name).unwrap());
         let why = if declined { "discarded" } else { "errored" }.to_owned();
         let run = Some("run-failed".parse().unwrap());
-        world.get_mut(&name).unwrap().refusal = Some(Refusal { inputs: decision.inputs.unwrap(), run, why, declined });
+        world.get_mut(&name).unwrap().refusal =
+            Some(Refusal { inputs: decision.inputs.into_iter().collect(), created_at: NOW, run, why, declined });
     }
     world
 }
@@ -415,4 +416,36 @@ fn a_chain_of_a_hundred_thousand_does_not_exhaust_the_stack() {
     let decisions = decide(&graph, &Policy::default(), NOW);
     assert_eq!(decisions[1].verdict, Verdict::Run);
     assert!(decisions[2..].iter().all(|decision| decision.verdict == Verdict::Settled));
+}
+
+#[test]
+fn a_run_queued_behind_a_forgotten_plan_moves_no_more_than_that() {
+    check(
+        "net: vpc=1
+         net runs run-1 since 1 person
+         net runs run-2 since 9000000 pending
+         side: x=2
+         app reads net: vpc=1
+         app reads side: x=1",
+        &expect![[r"
+            app: runs, because of acme/side (x)
+            net: nothing it reads has changed
+            side: nothing it reads has changed
+        "]],
+    );
+}
+
+#[test]
+fn a_destroyed_producer_runs_nobody_even_if_another_changed() {
+    check(
+        "net: destroyed
+         side: x=2
+         app reads net: vpc=1
+         app reads side: x=1",
+        &expect![[r"
+            app: acme/net was destroyed: a person decides
+            net: nothing it reads has changed
+            side: nothing it reads has changed
+        "]],
+    );
 }
