@@ -9,7 +9,7 @@ use crate::graph::Format;
 
 /// Runs the HCP Terraform workspaces that became stale: parents first, each once.
 #[derive(Debug, Parser)]
-#[command(name = "sluice", version, about, max_term_width = 100)]
+#[command(name = "sluice", version, about, max_term_width = 100, after_long_help = ENVIRONMENT)]
 pub struct Cli {
     /// What to do; without it, the demo.
     #[command(subcommand)]
@@ -65,6 +65,7 @@ pub struct Store {
 
 /// `sluice graph`.
 #[derive(Debug, Args)]
+#[command(after_long_help = GRAPH_ENVIRONMENT)]
 pub struct Graph {
     /// The language to print it in
     #[arg(long, value_enum, default_value = "dot")]
@@ -76,6 +77,7 @@ pub struct Graph {
 
 /// `sluice replay`.
 #[derive(Debug, Args)]
+#[command(after_long_help = REPLAY_ENVIRONMENT)]
 pub struct Replay {
     /// Take up everything that was given up
     #[arg(long)]
@@ -95,6 +97,17 @@ const ENVIRONMENT: &str = "Environment:
   WORKSPACE_DEPENDENCIES_TABLE  a real DynamoDB table, reached by the AWS settings; without it the embedded one
   SLUICE_DIGEST_KEY             the key of output digests; needed with a real table
   SLUICE_AUTONOMY               run or observe [default: run]
+  SLUICE_AFTER_FAILURE          hold or continue: what is below a workspace whose run failed [default: hold]
+  SLUICE_PERSON_WAIT_SECONDS    how long a run may wait for a person before others go on [default: 3600]
+  SLUICE_WATCH_SECONDS          how long a run may be silent before it is asked for [default: 600]
   SLUICE_ALLOW_UNSIGNED         true takes notifications without a signature; never on a public address
   SLUICE_CA_BUNDLE              a file of PEM certificates to trust besides the public roots
-  SLUICE_LOG                    error, warn, info, debug or trace [default: info]";
+  SLUICE_LOG                    error, warn, info, debug or trace [default: info]
+  NO_COLOR                      if set, nothing is printed in colour";
+
+const GRAPH_ENVIRONMENT: &str = "Environment:
+  TFE_ADDRESS                   the instance whose graph is meant [default: https://app.terraform.io]
+  WORKSPACE_DEPENDENCIES_TABLE  a real DynamoDB table, reached by the AWS settings; without it the embedded one";
+
+const REPLAY_ENVIRONMENT: &str = "Environment:
+  WORKSPACE_DEPENDENCIES_TABLE  a real DynamoDB table, reached by the AWS settings; without it the embedded one";

@@ -30,8 +30,9 @@ const WORKERS_MAX: usize = 8;
 /// How long the dispatcher sleeps when nothing rings, in milliseconds.
 const IDLE_MS: u64 = 500;
 
-/// How long work under way may take to end once the process was told to stop.
-const GRACE: Duration = Duration::from_secs(20);
+/// How long requests and work under way may take to end once the process was told to stop: Docker kills after ten
+/// seconds.
+const GRACE: Duration = Duration::from_secs(8);
 
 /// The functions, built once.
 pub struct Functions {
@@ -52,7 +53,7 @@ struct Host {
     doorbell: Notify,
 }
 
-/// Serves until `shutdown`, then lets work under way come to its end.
+/// Serves until `shutdown`, then lets requests and work under way come to their end, for a while.
 pub async fn serve(
     functions: Functions,
     listener: TcpListener,
@@ -60,26 +61,47 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let host = Arc::new(Host { functions, doorbell: Notify::new() });
     let (stop, stopping) = watch::channel(false);
-    let dispatcher = tokio::spawn(dispatch(host.clone(), stopping));
+    let mut dispatcher = tokio::spawn(dispatch(host.clone(), stopping.clone()));
     let router = Router::new()
         .route("/notifications", any(notifications))
         .route("/healthz", get(healthz))
         .route("/{graph}", get(graph))
         .with_state(host);
-    let served = axum::serve(listener, router).with_graceful_shutdown(shutdown).await;
-    stop.send_replace(true);
-    if tokio::time::timeout(GRACE, dispatcher).await.is_err() {
-        warn!("work did not end in time: its lease will run out, and it will be done again");
-    }
-    served
+    let told = stop.clone();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        shutdown.await;
+        told.send_replace(true);
+    });
+    let ending = async {
+        let served = serving.await;
+        stop.send_replace(true);
+        // It only fails by a panic, which is logged where it happens.
+        drop((&mut dispatcher).await);
+        served
+    };
+    let ended = tokio::select! {
+        served = ending => Some(served),
+        () = grace(stopping) => None,
+    };
+    ended.unwrap_or_else(|| {
+        dispatcher.abort();
+        warn!("requests or work did not end in time: work that was under way will be done again");
+        Ok(())
+    })
+}
+
+/// Resolves when the time to end is over.
+async fn grace(mut stopping: watch::Receiver<bool>) {
+    // The sender outlives this, so it only ends by being told.
+    drop(stopping.wait_for(|stopping| *stopping).await);
+    tokio::time::sleep(GRACE).await;
 }
 
 async fn notifications(State(host): State<Arc<Host>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     // One byte more than is allowed tells the receiver that there was more, without holding it.
-    let body = match axum::body::to_bytes(body, BODY_BYTES_MAX + 1).await {
-        Ok(body) => body,
-        Err(_) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+    let Ok(body) = axum::body::to_bytes(body, BODY_BYTES_MAX + 1).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let request = http::Request::from_parts(parts, body);
     let answer = sluice_notification_receiver::handle(&host.functions.receiver, request, now()).await;

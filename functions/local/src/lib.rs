@@ -11,10 +11,15 @@ pub mod signal;
 pub mod store;
 
 use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use cli::{Cli, Command};
 use sluice_lambda::LogLevel;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Runs one command.
 pub async fn run(cli: Cli, vars: &BTreeMap<String, String>) -> Result<ExitCode, Box<dyn std::error::Error>> {
@@ -34,27 +39,41 @@ pub async fn run(cli: Cli, vars: &BTreeMap<String, String>) -> Result<ExitCode, 
         Command::Graph(options) => {
             let (table, store) = serve::open(&options.store, vars).await?;
             let picture = host::picture(&table, &serve::terraform(vars)?.host).await?;
-            print!("{}", options.format.write(&picture));
+            print(&options.format.write(&picture))?;
             if let Some(store) = store {
                 store.close().await;
             }
             Ok(ExitCode::SUCCESS)
         }
         Command::Replay(options) => {
-            print!("{}", replay::run(&options, vars).await?);
+            print(&replay::run(&options, vars).await?)?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
+/// Prints what was asked for. A reader that went away, as `head` does, is no reason to fail.
+fn print(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
 /// Logs for people, on standard error, so that what a command prints stays clean.
 fn init_logs(vars: &BTreeMap<String, String>) {
-    use std::io::IsTerminal;
-    let subscriber = tracing_subscriber::fmt()
+    let level = LogLevel::from_vars(vars).0;
+    let mut shown = Targets::new().with_default(level);
+    if level <= tracing::Level::INFO {
+        // The embedded store warns of every condition that does not hold, which is how work is claimed.
+        shown = shown.with_target("dynoxide", tracing::Level::ERROR);
+    }
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(std::io::stderr().is_terminal() && !vars.contains_key("NO_COLOR"))
         .with_target(false)
-        .with_max_level(LogLevel::from_vars(vars).0);
+        .with_filter(shown);
     // The only error is that there is a subscriber already.
-    let _ = subscriber.try_init();
+    let _ = tracing_subscriber::registry().with(lines).try_init();
 }

@@ -1,6 +1,7 @@
 //! `sluice replay`: the work that was given up, and how to take it up again.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use sluice_aws::DeadLetter;
 use sluice_domain::ports::StoreError;
@@ -36,10 +37,10 @@ async fn replay(options: &cli::Replay, table: &sluice_aws::Table) -> Result<Stri
             continue;
         }
         let said = if table.replay(&letter.key, now()).await? { "taken up again" } else { "no longer given up" };
-        text.push_str(&format!("{}: {said}\n", letter.key));
+        let _ = writeln!(text, "{}: {said}", letter.key);
     }
     if text.is_empty() {
-        text.push_str(&format!("there are {} dead letters; none has such a number\n", letters.len()));
+        let _ = writeln!(text, "there are {} dead letters; none has such a number", letters.len());
     }
     Ok(text)
 }

@@ -8,7 +8,7 @@ use sluice_aws::Table;
 use sluice_aws::secrets::{resolve, resolve_lists};
 use sluice_domain::ports::StoreError;
 use sluice_hcp::signature::Keys;
-use sluice_lambda::{Env, InvalidConfig, TfeAddress};
+use sluice_lambda::{Env, InvalidConfig, TfeAddress, now};
 use sluice_state_indexer::WATCH_MS;
 use tokio::net::TcpListener;
 use tracing::info;
@@ -16,7 +16,7 @@ use tracing::info;
 use crate::cli;
 use crate::functions::{Parts, functions};
 use crate::host;
-use crate::store::{Embedded, OpenError, digest_key};
+use crate::store::{Alone, Embedded, OpenError, digest_key};
 
 /// Where the embedded table is kept unless told otherwise.
 const DATA_DIR: &str = "sluice-data";
@@ -55,22 +55,30 @@ pub enum ServeError {
 
 /// Serves until told to stop.
 pub async fn run(options: &cli::Serve, vars: &BTreeMap<String, String>) -> Result<(), ServeError> {
-    let (parts, store) = parts(&options.store, vars).await?;
+    let Started { parts, store } = start(&options.store, vars).await?;
     let address = parts.terraform.url.clone();
     let functions = functions(parts)?;
     let failed = |error| ServeError::Listen(options.listen, error);
     let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
     let listen = listener.local_addr().map_err(failed)?;
+    let told_to_stop = crate::signal::told_to_stop();
     info!("listening on http://{listen}, beside {address}: send notifications to /notifications");
-    let served = host::serve(functions, listener, crate::signal::told_to_stop()).await;
-    if let Some(store) = store {
+    let served = host::serve(functions, listener, told_to_stop).await;
+    if let Some((store, alone)) = store {
         store.close().await;
+        drop(alone);
     }
     info!("stopped");
     served.map_err(ServeError::Served)
 }
 
-async fn parts(options: &cli::Store, vars: &BTreeMap<String, String>) -> Result<(Parts, Option<Embedded>), ServeError> {
+struct Started {
+    parts: Parts,
+    /// The embedded store, where that is the one, and what keeps other processes from working on it.
+    store: Option<(Embedded, Alone)>,
+}
+
+async fn start(options: &cli::Store, vars: &BTreeMap<String, String>) -> Result<Started, ServeError> {
     let mut env = Env::new(vars);
     let terraform = env.tfe_address();
     let api_token = env.secret("API_TOKEN");
@@ -85,10 +93,18 @@ async fn parts(options: &cli::Store, vars: &BTreeMap<String, String>) -> Result<
     };
     let ca_bundle = env.optional::<String>("SLUICE_CA_BUNDLE");
     let policy = sluice_state_indexer::policy(&mut env);
-    let (terraform, api_token, unsigned, tokens, key, ca_bundle, policy) =
-        env.finish(|| Some((terraform?, api_token?, unsigned?, tokens?, key?, ca_bundle?, policy?)))?;
+    let watch_ms = watch_ms(&mut env);
+    let (terraform, api_token, unsigned, tokens, key, ca_bundle, policy, watch_ms) =
+        env.finish(|| Some((terraform?, api_token?, unsigned?, tokens?, key?, ca_bundle?, policy?, watch_ms?)))?;
 
-    let (table, store) = open(options, vars).await?;
+    let (table, store) = if let Some(table) = named_table(options, vars).await? {
+        (table, None)
+    } else {
+        let alone = Alone::in_directory(&directory(options))?;
+        let store = Embedded::open(Some(&directory(options))).await?;
+        take_over(&store.table).await?;
+        (store.table.clone(), Some((store, alone)))
+    };
     let keys = Keys::new(&resolve_lists(vars, tokens).await?);
     let digest_key = match resolve(vars, key).await?.pop() {
         Some(key) => SecretSlice::from(key.expose_secret().as_bytes().to_vec()),
@@ -102,27 +118,58 @@ async fn parts(options: &cli::Store, vars: &BTreeMap<String, String>) -> Result<
         ca_bundle: ca_bundle.map(std::fs::read).transpose().map_err(ServeError::CaBundle)?,
         keys: if unsigned { keys.allow_unsigned() } else { keys },
         policy,
-        watch_ms: WATCH_MS,
+        watch_ms,
     };
-    Ok((parts, store))
+    Ok(Started { parts, store })
+}
+
+fn watch_ms(env: &mut Env<'_>) -> Option<u64> {
+    const VARIABLE: &str = "SLUICE_WATCH_SECONDS";
+    let seconds = env.or(VARIABLE, WATCH_MS / 1000)?;
+    if seconds == 0 {
+        env.fault(VARIABLE, "is 0, which would ask without a pause");
+        return None;
+    }
+    Some(seconds.saturating_mul(1000))
+}
+
+/// Makes work that an earlier process had under way when it died due at once: as nobody else works on this store, no
+/// claim in it has anyone behind it.
+async fn take_over(table: &Table) -> Result<(), StoreError> {
+    let lease_ms = sluice_state_indexer::LEASE_MS.max(sluice_run_creator::LEASE_MS);
+    let works = table.release(now(), lease_ms).await?;
+    if works > 0 {
+        info!(works, "an earlier process ended in the middle of {works} works: taking them up");
+    }
+    Ok(())
 }
 
 const TABLE_VARIABLE: &str = "WORKSPACE_DEPENDENCIES_TABLE";
 
-/// The table that the options and the environment mean: a real one if `WORKSPACE_DEPENDENCIES_TABLE` names it, else
-/// the embedded one, which has to be kept while it is used.
+/// The table that the options and the environment mean, to look at it: a real one if `WORKSPACE_DEPENDENCIES_TABLE`
+/// names it, else the embedded one that `serve` made, which has to be kept while it is used.
 pub async fn open(
     options: &cli::Store,
     vars: &BTreeMap<String, String>,
 ) -> Result<(Table, Option<Embedded>), ServeError> {
-    match vars.get(TABLE_VARIABLE).filter(|name| !name.is_empty()) {
-        Some(_) if options.data_dir.is_some() => Err(ServeError::TwoStores),
-        Some(name) => Ok((real_table(name, vars).await?, None)),
-        None => {
-            let store = Embedded::open(Some(&directory(options))).await?;
-            Ok((store.table.clone(), Some(store)))
-        }
+    if let Some(table) = named_table(options, vars).await? {
+        return Ok((table, None));
     }
+    let store = Embedded::open_existing(&directory(options)).await?;
+    Ok((store.table.clone(), Some(store)))
+}
+
+/// The real table, if one is named.
+async fn named_table(options: &cli::Store, vars: &BTreeMap<String, String>) -> Result<Option<Table>, ServeError> {
+    match table_name(vars) {
+        Some(_) if options.data_dir.is_some() => Err(ServeError::TwoStores),
+        Some(name) => Ok(Some(real_table(name, vars).await?)),
+        None => Ok(None),
+    }
+}
+
+fn table_name(vars: &BTreeMap<String, String>) -> Option<&str> {
+    vars.get(TABLE_VARIABLE).map(|name| name.trim()).filter(|name| !name.is_empty())
 }
 
 fn directory(options: &cli::Store) -> PathBuf {

@@ -16,6 +16,10 @@ use tokio::task::JoinHandle;
 /// Name of the table in the embedded store.
 const TABLE: &str = "sluice";
 
+/// The file of the embedded store, and the one that is held by the process that works on it.
+const TABLE_FILE: &str = "table.sqlite";
+const LOCK_FILE: &str = "serve.lock";
+
 /// The store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -28,9 +32,17 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
-    /// The database file cannot be opened.
-    #[error("cannot open the embedded store: {0}")]
-    Database(String),
+    /// There is nothing to look at.
+    #[error("there is no store in {0}: say with --data-dir where sluice serve keeps it")]
+    NoStore(String),
+    /// The database cannot be opened.
+    #[error("cannot open the embedded store {path}: {why}")]
+    Database {
+        /// The file.
+        path: String,
+        /// Why.
+        why: String,
+    },
     /// Another process works on the directory.
     #[error("another sluice serve works in {0}: stop it, or give this one another directory")]
     Taken(String),
@@ -56,7 +68,7 @@ impl Alone {
         let unusable = |source| OpenError::Directory { path: path.clone(), source };
         std::fs::create_dir_all(directory).map_err(unusable)?;
         let mut options = std::fs::OpenOptions::new();
-        let file = options.create(true).truncate(false).write(true).open(directory.join("serve.lock"));
+        let file = options.create(true).truncate(false).write(true).open(directory.join(LOCK_FILE));
         let file = file.map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
@@ -78,6 +90,14 @@ pub struct Embedded {
 }
 
 impl Embedded {
+    /// Opens the store in `directory` only if there is one, for those who come to look.
+    pub async fn open_existing(directory: &Path) -> Result<Self, OpenError> {
+        if !directory.join(TABLE_FILE).exists() {
+            return Err(OpenError::NoStore(directory.display().to_string()));
+        }
+        Self::open(Some(directory)).await
+    }
+
     /// Opens the store in `directory`, or one in memory that is gone with the process.
     pub async fn open(directory: Option<&Path>) -> Result<Self, OpenError> {
         let database = match directory {
@@ -85,10 +105,11 @@ impl Embedded {
             Some(directory) => {
                 let unusable = |source| OpenError::Directory { path: directory.display().to_string(), source };
                 std::fs::create_dir_all(directory).map_err(unusable)?;
-                Database::new(&directory.join("table.sqlite").to_string_lossy())
+                Database::new(&directory.join(TABLE_FILE).to_string_lossy())
             }
         };
-        let database = database.map_err(|error| OpenError::Database(error.to_string()))?;
+        let path = || directory.map_or_else(|| "in memory".to_owned(), |it| it.join(TABLE_FILE).display().to_string());
+        let database = database.map_err(|error| OpenError::Database { path: path(), why: error.to_string() })?;
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(OpenError::Listen)?;
         let endpoint = format!("http://{}", listener.local_addr().map_err(OpenError::Listen)?);
         let (stop, stopped) = oneshot::channel::<()>();
