@@ -130,7 +130,7 @@ async fn a_create_that_fails_in_passing_is_tried_again_and_never_doubled() {
         ApiMishap::StatusAfterEffect(504),
     ] {
         let world = World::of("a\n b: a\n c: b").await;
-        world.hcp.faults(|faults| faults.api.push(ApiFault::next(Route::CreateRun, 1, what.clone())));
+        world.hcp.faults(|faults| faults.api.push(ApiFault::next(Route::CreateRun, 1, what)));
         world.change("a");
         world.rest().await;
         assert_eq!(world.counts(), "a 1, b 1, c 1", "{what:?}");
@@ -144,7 +144,7 @@ async fn reading_that_fails_in_passing_is_tried_again() {
         for what in [ApiMishap::Status(502), ApiMishap::CutBeforeEffect, ApiMishap::RateLimited { reset_seconds: 0.2 }]
         {
             let world = World::of("a\n b: a").await;
-            world.hcp.faults(|faults| faults.api.push(ApiFault::next(route, 1, what.clone())));
+            world.hcp.faults(|faults| faults.api.push(ApiFault::next(route, 1, what)));
             world.change("a");
             world.rest().await;
             assert_eq!(world.counts(), "a 1, b 1", "{route:?} {what:?}");

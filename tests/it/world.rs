@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 pub const TOKEN: &str = "demo-token";
 
 /// How long a world may take to come to rest.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a world is told.
 #[derive(Debug, Clone, Copy)]

@@ -60,17 +60,18 @@ impl Screen {
 
     /// A heading.
     pub fn heading(&self, text: &str) {
-        self.print(&format!("\n{}", self.paint(Colour::Bold, text)));
+        print(&format!("\n{}", self.paint(Colour::Bold, text)));
     }
 
     /// A line of its own.
+    #[expect(clippy::unused_self, reason = "a line belongs on the screen like the others")]
     pub fn line(&self, text: &str) {
-        self.print(text);
+        print(text);
     }
 
     /// A less important line.
     pub fn aside(&self, text: &str) {
-        self.print(&self.paint(Colour::Faint, text));
+        print(&self.paint(Colour::Faint, text));
     }
 
     /// A run came to a status.
@@ -97,27 +98,27 @@ impl Screen {
 
     fn event(&self, workspace: &str, text: &str) {
         let seconds = self.start.elapsed().as_secs_f32();
-        self.print(&format!("{seconds:6.1} s  {workspace:NAME_WIDTH$}{text}"));
+        print(&format!("{seconds:6.1} s  {workspace:NAME_WIDTH$}{text}"));
     }
 
     /// One row of the closing table.
     pub fn row(&self, right: bool, workspace: &str, runs: &str, why: &str) {
         let mark = if right { self.paint(Colour::Green, "✓") } else { self.paint(Colour::Red, "✗") };
-        self.print(&format!("  {mark} {workspace:NAME_WIDTH$}{runs:8}{}", self.paint(Colour::Faint, why)));
+        print(&format!("  {mark} {workspace:NAME_WIDTH$}{runs:8}{}", self.paint(Colour::Faint, why)));
     }
 
     /// The last word.
     pub fn verdict(&self, right: bool, text: &str) {
         let colour = if right { Colour::Green } else { Colour::Red };
-        self.print(&format!("\n{}", self.paint(colour, text)));
+        print(&format!("\n{}", self.paint(colour, text)));
     }
 
     fn paint(&self, colour: Colour, text: &str) -> String {
         if self.colours { format!("\x1b[{}m{text}\x1b[0m", colour.code()) } else { text.to_owned() }
     }
+}
 
-    fn print(&self, text: &str) {
-        // A reader that went away, as `head` does, is no reason to fail.
-        drop(writeln!(std::io::stdout().lock(), "{text}"));
-    }
+fn print(text: &str) {
+    // A reader that went away, as `head` does, is no reason to fail.
+    drop(writeln!(std::io::stdout().lock(), "{text}"));
 }
