@@ -1,24 +1,19 @@
-//! The functions as programs: built the way this test is built, once each.
+//! The project's programs: built the way this test is built, all at once.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::OnceLock;
 
-/// The program of the function `name`, built where and how this test was.
-pub fn bin(name: &'static str) -> PathBuf {
-    static BUILT: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
-    // A build that failed poisons the lock: the others need not try.
-    BUILT.lock().unwrap().entry(name).or_insert_with(|| build(name)).clone()
+/// The program `name`, built where and how this test was.
+pub fn bin(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(build).join(name).with_extension(std::env::consts::EXE_EXTENSION)
 }
 
-/// The name of the one program that is not called as its package is.
-pub const SLUICE: &str = "sluice";
-
 /// The program of the function `name` as `bootstrap` in `directory`, which is what Lambda looks for.
-pub fn bootstrap(name: &'static str, directory: &Path) -> PathBuf {
+pub fn bootstrap(name: &str, directory: &Path) -> PathBuf {
     let (bin, bootstrap) = (bin(name), directory.join("bootstrap"));
     if std::fs::hard_link(&bin, &bootstrap).is_err() {
         std::fs::copy(&bin, &bootstrap).unwrap();
@@ -26,7 +21,9 @@ pub fn bootstrap(name: &'static str, directory: &Path) -> PathBuf {
     bootstrap
 }
 
-fn build(name: &str) -> PathBuf {
+/// Builds them, and returns where they are. The whole workspace, as that is what the tests were built from: a package
+/// by itself would have its dependencies built once more, with other features.
+fn build() -> PathBuf {
     // <target>/<profile>/deps/<this test>
     let test = std::env::current_exe().unwrap();
     let directory = test.ancestors().nth(2).unwrap();
@@ -34,14 +31,12 @@ fn build(name: &str) -> PathBuf {
         "debug" => "dev",
         profile => profile,
     };
-    let package = if name == SLUICE { "sluice-local".to_owned() } else { format!("sluice-{name}") };
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--quiet", "--package", &package, "--bin", name])
-        .args(["--profile", profile, "--target-dir"])
+        .args(["build", "--locked", "--quiet", "--workspace", "--bins", "--profile", profile, "--target-dir"])
         .arg(directory.parent().unwrap())
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .unwrap();
-    assert!(status.success(), "{name} does not build");
-    directory.join(name).with_extension(std::env::consts::EXE_EXTENSION)
+    assert!(status.success(), "the programs do not build");
+    directory.to_owned()
 }

@@ -193,7 +193,7 @@ async fn a_reader_that_goes_away_is_no_fault() {
     let stage = Stage::of(DIAMOND).await;
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let mut graph = Command::new(crate::bins::bin(crate::bins::SLUICE));
+    let mut graph = Command::new(crate::bins::bin("sluice"));
     graph.args(["graph", "--data-dir"]).arg(stage.data()).env_clear().envs(&stage.vars);
     let child = graph.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::bins::{SLUICE, bin};
+use crate::bins::bin;
 
 /// How long anything may take.
 pub const PATIENCE: Duration = Duration::from_secs(45);
@@ -27,7 +27,7 @@ pub fn vars<const N: usize>(vars: [(&str, &str); N]) -> Vars {
 }
 
 fn start(arguments: &[&str], vars: &Vars, directory: Option<&Path>) -> Child {
-    let mut command = Command::new(bin(SLUICE));
+    let mut command = Command::new(bin("sluice"));
     command.args(arguments).env_clear().envs(vars);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(directory) = directory {
