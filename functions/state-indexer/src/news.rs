@@ -34,10 +34,9 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
                 Ok(Next::Done)
             }
             Some(_) => Ok(watch),
+            // The workspace is not to be seen either. Should it be back one day, its next news tells.
             None if self.terraform.workspace(&report.workspace_id).await?.is_none() => {
-                // The workspace is not to be seen either: that is looked into, and the run later, should it be back.
-                self.store.commit(&[Write::Verify { workspace: report.workspace.clone(), at: now }]).await?;
-                Ok(watch)
+                self.verify(&report.workspace, now).await
             }
             None => {
                 let gone = RunReport { standing: Standing::Canceled, at: now, ..report.clone() };
@@ -81,8 +80,7 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
     }
 
     async fn end(&self, claimed: &Claimed, report: &RunReport, now: Timestamp) -> Result<Next, IndexError> {
-        let got_through = matches!(report.standing, Standing::Applied | Standing::NoChanges);
-        if !got_through {
+        if !report.standing.got_through() {
             return retrying!(self.fold(report, None, now).await);
         }
         let known = self.known_one(&report.workspace).await?;
@@ -121,6 +119,10 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
     async fn fold(&self, report: &RunReport, learned: Learned, now: Timestamp) -> Result<Next, IndexError> {
         let workspace = &report.workspace;
         let Known { facts: before, version, order, .. } = self.known_one(workspace).await?;
+        if version == 0 && !report.standing.got_through() {
+            // Nothing is known of the workspace, perhaps as it was removed, and there is nothing to learn.
+            return Ok(Next::Done);
+        }
         let mut facts = before.clone();
         // The end of another run may have been taken in since this one's state was asked for.
         let newer = |state: &StateFacts| {

@@ -37,6 +37,12 @@ impl Standing {
         self >= Self::Applied
     }
 
+    /// Whether the run is over and did what it was there for.
+    #[must_use]
+    pub fn got_through(self) -> bool {
+        matches!(self, Self::Applied | Self::NoChanges)
+    }
+
     /// Order in which a run passes through its standings. News of a lower or equal rank is old news.
     #[must_use]
     pub fn rank(self) -> u8 {

