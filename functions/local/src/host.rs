@@ -28,7 +28,7 @@ use tracing::{error, info, warn};
 const WORKERS_MAX: usize = 8;
 
 /// How long the dispatcher sleeps when nothing rings, in milliseconds.
-const IDLE_MS: u64 = 500;
+const IDLE_MS: u64 = 200;
 
 /// How long requests and work under way may take to end once the process was told to stop: Docker kills after ten
 /// seconds.

@@ -28,16 +28,23 @@ const BACKOFF_FIRST_MS: u64 = 1_000;
 /// Longest wait between attempts, in milliseconds.
 const BACKOFF_LONGEST_MS: u64 = 300_000;
 
-/// Milliseconds to wait before attempt `attempts + 1`: 1 s, 2 s, 4 s … 5 min, or as long as the far side asked.
+/// How much longer each further wait is where the far side says how long to wait, in milliseconds.
+const BACKOFF_MORE_MS: u64 = 250;
+
+/// Milliseconds to wait before attempt `attempts + 1`: 1 s, 2 s, 4 s … 5 min; or as long as the far side asked, and a
+/// little longer each time.
 ///
 /// `spread` (any number, say a hash of the work's key) moves the wait by up to a quarter, so that work that failed
 /// together does not come back together.
 #[must_use]
 pub fn backoff_ms(attempts: u32, after_ms: Option<u64>, spread: u64) -> u64 {
-    let doublings = attempts.saturating_sub(1).min(16);
-    let wait = (BACKOFF_FIRST_MS << doublings).min(BACKOFF_LONGEST_MS);
-    let wait = wait + wait * (spread % 256) / 1024;
-    wait.max(after_ms.unwrap_or(0))
+    let before = attempts.saturating_sub(1);
+    let wait = match after_ms {
+        Some(after_ms) => after_ms + BACKOFF_MORE_MS * u64::from(before),
+        None => BACKOFF_FIRST_MS << before.min(16),
+    };
+    let wait = wait.min(BACKOFF_LONGEST_MS);
+    wait + wait * (spread % 256) / 1024
 }
 
 /// An error and its sources in one line: the form in which faults are stored and logged.
@@ -66,6 +73,8 @@ mod tests {
         assert_eq!(backoff_ms(4, None, 0), 8_000);
         assert_eq!(backoff_ms(60, None, 0), 300_000);
         assert_eq!(backoff_ms(1, Some(7_500), 0), 7_500);
+        assert_eq!(backoff_ms(3, Some(200), 0), 700);
+        assert_eq!(backoff_ms(u32::MAX, Some(200), 0), 300_000);
         assert!((1_000..=1_250).contains(&backoff_ms(1, None, 255)));
     }
 }

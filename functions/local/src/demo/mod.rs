@@ -32,6 +32,9 @@ const NOTIFICATION_TOKEN: &str = "demo-token";
 /// How long each phase of a simulated run takes.
 const PHASE: Duration = Duration::from_millis(250);
 
+/// Time to read what was found, before something happens.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// How long the demo waits for the wave to come to rest.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -147,6 +150,7 @@ impl Stage {
         let Acme { root, root_output, .. } = self.roles;
         let runs_before: BTreeMap<String, usize> =
             self.names().into_iter().map(|name| (name.clone(), self.hcp.runs(&name).len())).collect();
+        tokio::time::sleep(PAUSE).await;
         self.screen.heading(&format!("2. Somebody changes the output {root_output} of {root}."));
         self.screen.restart();
         let events = self.hcp.subscribe();
