@@ -5,7 +5,6 @@ mod config;
 
 pub use config::{Config, StartError, connect};
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sluice_aws::{Table, work_key};
@@ -134,7 +133,7 @@ impl<S: FactStore, T: Runs> Creator<S, T> {
         if claimed.attempts > ATTEMPTS_MAX {
             return Err(Failed { error: CreateError::NeverEnds(claimed.attempts), tried: claimed.tried });
         }
-        let known = self.known(workspace).await.map_err(|error| untried(error, claimed))?;
+        let known = self.store.known_one(workspace).await.map_err(|error| untried(error, claimed))?;
         let wanted = still_wanted(&known, order);
         let id = known.facts.id.ok_or_else(|| untried(CreateError::UnknownId(workspace.clone()), claimed))?;
         let found = if claimed.tried { self.find(&id, order).await? } else { None };
@@ -242,17 +241,12 @@ impl<S: FactStore, T: Runs> Creator<S, T> {
     async fn change(&self, workspace: &Workspace, change: impl Fn(Known) -> Vec<Write>) -> Result<(), StoreError> {
         let mut conflicts = 0;
         loop {
-            let writes = change(self.known(workspace).await?);
+            let writes = change(self.store.known_one(workspace).await?);
             match self.store.commit(&writes).await {
                 Err(StoreError::Conflict) if conflicts < CONFLICTS_MAX => conflicts += 1,
                 result => return result,
             }
         }
-    }
-
-    async fn known(&self, workspace: &Workspace) -> Result<Known, StoreError> {
-        let mut known = self.store.known(&BTreeSet::from([workspace.clone()])).await?;
-        Ok(known.remove(workspace).unwrap_or_default())
     }
 }
 

@@ -9,12 +9,11 @@ mod removal;
 
 pub use config::{Config, StartError, connect, policy};
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sluice_aws::{Table, work_key};
-use sluice_domain::ports::{FactStore, Inbox, Known, States, StoreError, TerraformError, Worklist};
-use sluice_domain::{Claimed, Classify, Fault, Policy, Queue, Task, Timestamp, WorkKey, Workspace};
+use sluice_domain::ports::{FactStore, Inbox, States, StoreError, TerraformError, Worklist};
+use sluice_domain::{Claimed, Classify, Fault, Policy, Queue, Task, Timestamp, WorkKey};
 use sluice_hcp_client::Client;
 use sluice_lambda::batch::{self, BatchResponse, StreamEvent};
 use sluice_lambda::now;
@@ -109,11 +108,6 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
             // Creating runs is another function's work, and its queue is not this one's.
             (WorkKey::Run(..) | WorkKey::Create(_), _) => Ok(Next::Done),
         }
-    }
-
-    async fn known_one(&self, workspace: &Workspace) -> Result<Known, StoreError> {
-        let mut known = self.store.known(&BTreeSet::from([workspace.clone()])).await?;
-        Ok(known.remove(workspace).unwrap_or_default())
     }
 }
 

@@ -48,7 +48,7 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
 
     /// Whether `report` was news.
     async fn hear(&self, report: &RunReport) -> Result<bool, IndexError> {
-        let Known { mut facts, version, order, .. } = self.known_one(&report.workspace).await?;
+        let Known { mut facts, version, order, .. } = self.store.known_one(&report.workspace).await?;
         let before = facts.active.clone();
         facts.hear(report, order.as_ref());
         if facts.active == before {
@@ -83,7 +83,7 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         if !report.standing.got_through() {
             return retrying!(self.fold(report, None, now).await);
         }
-        let known = self.known_one(&report.workspace).await?;
+        let known = self.store.known_one(&report.workspace).await?;
         let Some(state) = self.terraform.current_state(&report.workspace_id).await? else {
             if !self.is_gone(&report.workspace, &report.workspace_id).await? {
                 return retrying!(self.fold(report, None, now).await);
@@ -118,7 +118,7 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
     /// Writes down what the end of a run means, and has everything below looked at.
     async fn fold(&self, report: &RunReport, learned: Learned, now: Timestamp) -> Result<Next, IndexError> {
         let workspace = &report.workspace;
-        let Known { facts: before, version, order, .. } = self.known_one(workspace).await?;
+        let Known { facts: before, version, order, .. } = self.store.known_one(workspace).await?;
         if version == 0 && !report.standing.got_through() {
             // Nothing is known of the workspace, perhaps as it was removed, and there is nothing to learn.
             return Ok(Next::Done);

@@ -10,7 +10,7 @@ use crate::{IndexError, Indexer, retrying};
 impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
     /// Finds out whether a workspace is still there, and removes it if not.
     pub(crate) async fn verify(&self, workspace: &Workspace, now: Timestamp) -> Result<Next, IndexError> {
-        let Known { facts, .. } = self.known_one(workspace).await?;
+        let Known { facts, .. } = self.store.known_one(workspace).await?;
         match &facts.id {
             Some(id) if self.is_gone(workspace, id).await? => self.forget(workspace, now).await,
             _ => Ok(Next::Done),
@@ -56,7 +56,7 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
     /// The edges of a workspace that is gone become tombstones. That `consumer` read it stays on record, as the name may
     /// be taken anew, or have been out of sight only.
     async fn cut(&self, producer: &Workspace, consumer: &Workspace, now: Timestamp) -> Result<(), IndexError> {
-        let Known { mut facts, version, .. } = self.known_one(consumer).await?;
+        let Known { mut facts, version, .. } = self.store.known_one(consumer).await?;
         let Some(edge) = facts.producers.get_mut(producer).filter(|edge| edge.live()) else { return Ok(()) };
         edge.gone_at = Some(now);
         let facts = Write::Facts { workspace: consumer.clone(), facts: Box::new(facts), version };
@@ -72,7 +72,7 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
     }
 
     async fn revive(&self, producer: &Workspace, consumer: &Workspace) -> Result<(), IndexError> {
-        let Known { mut facts, version, .. } = self.known_one(consumer).await?;
+        let Known { mut facts, version, .. } = self.store.known_one(consumer).await?;
         let Some(edge) = facts.producers.get_mut(producer).filter(|edge| !edge.live()) else { return Ok(()) };
         edge.gone_at = None;
         let facts = Box::new(facts);

@@ -21,7 +21,7 @@ pub struct DeadLetter {
 impl Table {
     /// The oldest dead letters, at most `limit` (100 or fewer).
     pub async fn dead_letters(&self, limit: u16) -> Result<Vec<DeadLetter>, StoreError> {
-        let keys = self.due_items(Queue::Dead, Timestamp(u64::MAX >> 1), limit.min(100)).await?;
+        let keys = self.due_items(Queue::Dead, Timestamp(0)..=Timestamp(u64::MAX >> 1), limit.min(100)).await?;
         let mut letters = Vec::new();
         for item in self.batch(&keys).await? {
             let fields = Fields::new(&item);

@@ -4,13 +4,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sluice_domain::ports::StoreError;
 use sluice_domain::{Queue, Timestamp};
 
-use crate::keys::{PK, SK, number, string, work_key};
-use crate::schema::DUE_INDEX;
-use crate::table::{Fields, Table, store_error};
+use crate::keys::{number, string, work_key};
+use crate::table::Table;
 use crate::work::send;
 
 /// Most items of one queue that are looked at. Claims beyond it wait for their leases.
-const LOOKED_AT_MAX: i32 = 1_000;
+const LOOKED_AT_MAX: u16 = 1_000;
 
 impl Table {
     /// Makes claimed work due at `now`, and tells how much that was. Only for a process that knows itself to be the
@@ -27,24 +26,9 @@ impl Table {
     }
 
     async fn release_queue(&self, queue: Queue, now: Timestamp, until: Timestamp) -> Result<usize, StoreError> {
-        let page = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(DUE_INDEX)
-            .key_condition_expression("#queue = :queue AND due_at BETWEEN :now AND :until")
-            .expression_attribute_names("#queue", "queue")
-            .expression_attribute_values(":queue", string(queue.as_str()))
-            .expression_attribute_values(":now", number(now.0))
-            .expression_attribute_values(":until", number(until.0))
-            .limit(LOOKED_AT_MAX)
-            .send()
-            .await
-            .map_err(|error| store_error("to list claimed work", error))?;
         let mut released = 0;
-        for item in page.items() {
-            let fields = Fields::new(item);
-            let Some(key) = work_key(fields.text(PK)?, fields.text(SK)?) else { continue };
+        for key in self.due_items(queue, now..=until, LOOKED_AT_MAX).await? {
+            let Some(key) = work_key(&key.pk, &key.sk) else { continue };
             let update = self
                 .update(&key)
                 .update_expression("SET due_at = :now")

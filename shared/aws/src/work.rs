@@ -3,6 +3,8 @@
 //! A work item is due at `due_at`. Asking for it counts `seq` up, a claim counts `attempts` up and moves `due_at` to
 //! the end of its lease, and whatever follows holds only while both are as the claim left them.
 
+use std::ops::RangeInclusive;
+
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use sluice_domain::ports::{Bell, Inbox, Recorded, StoreError, Worklist};
@@ -111,7 +113,7 @@ impl Worklist for Table {
 
 impl Bell for Table {
     async fn due(&self, queue: Queue, now: Timestamp, limit: u16) -> Result<Vec<WorkKey>, StoreError> {
-        let items = self.due_items(queue, now, limit).await?;
+        let items = self.due_items(queue, Timestamp(0)..=now, limit).await?;
         Ok(items.iter().filter_map(|key| work_key(&key.pk, &key.sk)).collect())
     }
 
@@ -129,17 +131,23 @@ impl Bell for Table {
 }
 
 impl Table {
-    /// Keys of the items of `queue` that were due at `now`, the oldest first.
-    pub(crate) async fn due_items(&self, queue: Queue, now: Timestamp, limit: u16) -> Result<Vec<Key>, StoreError> {
+    /// Keys of the items of `queue` that are due in that time, the oldest first.
+    pub(crate) async fn due_items(
+        &self,
+        queue: Queue,
+        due: RangeInclusive<Timestamp>,
+        limit: u16,
+    ) -> Result<Vec<Key>, StoreError> {
         let page = self
             .client
             .query()
             .table_name(&self.name)
             .index_name(DUE_INDEX)
-            .key_condition_expression("#queue = :queue AND due_at <= :now")
+            .key_condition_expression("#queue = :queue AND due_at BETWEEN :from AND :until")
             .expression_attribute_names("#queue", "queue")
             .expression_attribute_values(":queue", string(queue.as_str()))
-            .expression_attribute_values(":now", number(now.0))
+            .expression_attribute_values(":from", number(due.start().0))
+            .expression_attribute_values(":until", number(due.end().0))
             .limit(limit.into())
             .send()
             .await

@@ -209,6 +209,14 @@ pub trait FactStore: Sync {
         workspaces: &BTreeSet<Workspace>,
     ) -> impl Future<Output = Result<BTreeMap<Workspace, Known>, StoreError>> + Send;
 
+    /// What is known of one workspace.
+    fn known_one(&self, workspace: &Workspace) -> impl Future<Output = Result<Known, StoreError>> + Send {
+        async {
+            let mut known = self.known(&BTreeSet::from([workspace.clone()])).await?;
+            Ok(known.remove(workspace).unwrap_or_default())
+        }
+    }
+
     /// The facts of each of `workspaces` and their versions, and nothing else: a third of the reads.
     fn facts(
         &self,
