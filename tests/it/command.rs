@@ -176,9 +176,11 @@ async fn what_is_replayed_while_no_server_runs_waits_for_it() {
 
 #[tokio::test]
 async fn looking_makes_no_store() {
-    for command in ["graph", "replay"] {
+    for command in
+        [&["graph"][..], &["replay"], &["plan", "acme/net"], &["decisions", "acme/net"], &["pause"], &["resume"]]
+    {
         let directory = TempDir::new().unwrap();
-        let ended = run_in(Some(directory.path()), &[command], &vars([])).await;
+        let ended = run_in(Some(directory.path()), command, &vars([])).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
         assert_eq!(
             ended.stderr,
@@ -224,9 +226,10 @@ fn read_by_the_command() -> BTreeSet<String> {
             read.extend(variables(&std::fs::read_to_string(path).unwrap()));
         }
     }
-    let indexer = std::fs::read_to_string(source("functions/state-indexer/src/config.rs")).unwrap();
-    let (_, policy) = indexer.split_once("pub fn policy").expect("the policy is read by this function");
-    read.extend(variables(policy.split("#[cfg(test)]").next().unwrap()));
+    for shared in ["shared/lambda/src/policy.rs", "functions/state-indexer/src/config.rs"] {
+        let text = std::fs::read_to_string(source(shared)).unwrap();
+        read.extend(variables(text.split("#[cfg(test)]").next().unwrap()));
+    }
     read.retain(|name| !name.starts_with("AWS_"));
     read
 }
@@ -250,10 +253,11 @@ async fn help_names_every_variable_that_is_read() {
             assert!(read.contains(word), "{arguments:?} tells of {word}, which nothing reads");
         }
     }
-    for command in ["graph", "replay"] {
+    for command in ["graph", "replay", "plan", "decisions", "backfill", "pause", "resume"] {
         let help = help(&[command, "--help"]).await;
         for name in ["TFE_ADDRESS", "WORKSPACE_DEPENDENCIES_TABLE"] {
-            assert!(command == "replay" && name == "TFE_ADDRESS" || help.contains(name), "{help}");
+            let one_table = ["replay", "pause", "resume"].contains(&command) && name == "TFE_ADDRESS";
+            assert!(one_table || help.contains(name), "{help}");
         }
     }
     for line in help(&["--help"]).await.lines() {

@@ -1,5 +1,6 @@
 //! The client of HCP Terraform's API against a far side that does exactly what a test says, byte by byte.
 
+mod list;
 mod simulated;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluice_domain::ports::{DownloadUrl, Runs, StateVersion, States, TerraformError};
-use sluice_domain::{Classify, Fault, Findings, Marker, RunReport, Standing, StateFacts, Timestamp, Workspace, chain};
+use sluice_domain::{
+    Classify, Fault, Findings, Marker, RunKind, RunReport, Standing, StateFacts, Timestamp, Workspace, chain,
+};
 use sluice_hcp::digest::Digester;
 use sluice_hcp_client::{Client, Limits, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -137,14 +140,7 @@ fn workspace() -> Workspace {
 }
 
 fn version(url: &str, may_read_others: bool) -> StateVersion {
-    let facts = StateFacts {
-        version: "sv-1".parse().expect("an id"),
-        serial: 1,
-        lineage: String::new(),
-        run: None,
-        created_at: Timestamp(0),
-        destroyed: false,
-    };
+    let facts = StateFacts::new("sv-1".parse().expect("an id"), 1, None, Timestamp(0));
     StateVersion { facts, download: DownloadUrl(url.to_owned()), may_read_others }
 }
 
@@ -183,7 +179,11 @@ fn check_discreet(error: &TerraformError) -> String {
 async fn a_run_is_created_with_a_message_in_a_workspace_and_nothing_else() {
     let far =
         Far::new(|_| Deed::Say(answer("201 Created", "", &json!({ "data": run_document("m") }).to_string()))).await;
-    let created = far.client().create_run(&"ws-1".parse().unwrap(), "Outputs changed \"[sluice-1]\"").await.unwrap();
+    let created = far
+        .client()
+        .create_run(&"ws-1".parse().unwrap(), "Outputs changed \"[sluice-1]\"", RunKind::Apply)
+        .await
+        .unwrap();
     assert_eq!(created.run.as_str(), "run-1");
     assert_eq!(created.created_at.to_string(), "2026-11-20T10:00:00.123Z");
 
@@ -206,14 +206,30 @@ async fn a_run_is_created_with_a_message_in_a_workspace_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_run_that_only_plans_is_asked_for_as_such() {
+    let far = Far::new(|_| Deed::Say(answer("201 Created", "", &json!({ "data": run_document("m") }).to_string())));
+    let far = far.await;
+    let created = far.client().create_run(&"ws-1".parse().unwrap(), "m", RunKind::PlanOnly).await.unwrap();
+    assert_eq!(created.run.as_str(), "run-1");
+    let [request] = far.seen().try_into().unwrap();
+    let body = serde_json::from_str::<Value>(&request.body).unwrap();
+    assert_eq!(body["data"]["attributes"], json!({ "message": "m", "plan-only": true }));
+}
+
+#[tokio::test]
 async fn a_run_is_found_again_by_its_marker_ended_or_not() {
     let far =
         Far::new(|_| ok(&json!({ "data": [run_document("x"), run_document("of [sluice-1a]")] }).to_string())).await;
-    let find = async |marker: &str| far.client().find_run(&"ws-1".parse().unwrap(), &Marker(marker.to_owned())).await;
-    assert_eq!(find("sluice-1a").await.unwrap().unwrap().run.as_str(), "run-1");
-    assert_eq!(find("sluice-2b").await.unwrap(), None);
+    let find = async |marker: &str, kind| {
+        far.client().find_run(&"ws-1".parse().unwrap(), &Marker(marker.to_owned()), kind).await.unwrap()
+    };
+    for kind in [RunKind::Apply, RunKind::PlanOnly] {
+        assert_eq!(find("sluice-1a", kind).await.unwrap().run.as_str(), "run-1");
+        assert_eq!(find("sluice-2b", kind).await, None);
+    }
     let line = "+GET /api/v2/workspaces/ws-1/runs?search%5Bbasic%5D=sluice-1a&page%5Bsize%5D=20";
     assert_eq!(far.lines()[0], line);
+    assert_eq!(far.lines()[2], format!("{line}&filter%5Boperation%5D=plan_only"), "which lists leave out otherwise");
 }
 
 #[tokio::test]
@@ -223,14 +239,17 @@ async fn what_is_gone_or_not_to_be_seen_is_nothing_where_that_is_an_answer() {
     assert_eq!(client.current_state(&id).await.unwrap(), None);
     assert_eq!(client.workspace(&id).await.unwrap(), None);
     assert_eq!(client.run(&report()).await.unwrap(), None);
-    assert_eq!(client.workspace_id(&workspace()).await.unwrap(), None);
-    assert!(matches!(client.create_run(&id, "m").await, Err(TerraformError::NotFound { .. })));
-    assert!(matches!(client.find_run(&id, &Marker("m".to_owned())).await, Err(TerraformError::NotFound { .. })));
+    assert_eq!(client.workspace_named(&workspace()).await.unwrap(), None);
+    assert!(matches!(client.create_run(&id, "m", RunKind::Apply).await, Err(TerraformError::NotFound { .. })));
+    assert!(matches!(
+        client.find_run(&id, &Marker("m".to_owned()), RunKind::Apply).await,
+        Err(TerraformError::NotFound { .. })
+    ));
     assert!(matches!(load(&client, "/state").await, Err(TerraformError::NotFound { .. })));
 
     assert_eq!(far.lines()[3], "+GET /api/v2/organizations/acme/workspaces/app");
     let elsewhere = "tfe.example/acme/app".parse().unwrap();
-    assert_eq!(client.workspace_id(&elsewhere).await.unwrap(), None);
+    assert_eq!(client.workspace_named(&elsewhere).await.unwrap(), None);
     assert_eq!(far.seen().len(), 7, "nobody is asked about another instance's workspaces");
 }
 
@@ -365,7 +384,7 @@ async fn there_is_a_limit_to_every_body() {
 async fn a_rate_limit_is_told_and_nothing_is_tried_twice() {
     let limited = answer("429 Too Many Requests", "x-ratelimit-reset: 0.25\r\n", r#"{"errors":[{"status":429}]}"#);
     let far = Far::new(move |_| Deed::Say(limited.clone())).await;
-    let error = far.client().create_run(&"ws-1".parse().unwrap(), "m").await.unwrap_err();
+    let error = far.client().create_run(&"ws-1".parse().unwrap(), "m", RunKind::Apply).await.unwrap_err();
     assert_eq!(error.fault(), Fault::Transient { after_ms: Some(250) });
     assert!(!error.may_have_had_effect());
     assert_eq!(load(&far.client(), "/state").await.unwrap_err().fault(), error.fault());
@@ -379,7 +398,7 @@ async fn silence_ends_in_time_and_leaves_open_whether_it_was_done() {
     for said in ["", head] {
         let far = Far::new(move |_| Deed::Hang(said.to_owned())).await;
         let client = far.client_within(Limits { call: short, ..Limits::default() });
-        let error = client.create_run(&"ws-1".parse().unwrap(), "m").await.unwrap_err();
+        let error = client.create_run(&"ws-1".parse().unwrap(), "m", RunKind::Apply).await.unwrap_err();
         assert!(check_discreet(&error).contains("timed out") && error.may_have_had_effect());
 
         let client = far.client_within(Limits { idle: short, ..Limits::default() });
@@ -401,7 +420,7 @@ async fn an_answer_that_is_none_leaves_open_whether_it_was_done() {
         (answer("204 No Content", "", ""), Fault::Permanent),
     ] {
         let far = Far::new(move |_| Deed::Say(said.clone())).await;
-        let error = far.client().create_run(&id, "m").await.unwrap_err();
+        let error = far.client().create_run(&id, "m", RunKind::Apply).await.unwrap_err();
         assert_eq!(error.fault(), fault, "{error}");
         assert!(error.may_have_had_effect(), "{error}");
         check_discreet(&error);

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bins;
+mod budgets;
 mod command;
+mod day_one;
 mod hcp_client;
 mod lambda;
 mod receiver;

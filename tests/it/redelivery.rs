@@ -9,12 +9,16 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use sluice_aws::Table;
+use sluice_aws::{Table, TablePace};
+use sluice_domain::pace::Paced;
 use sluice_domain::ports::{
-    Around, CreatedRun, FactStore, Inbox, Known, Recorded, Runs, StateVersion, States, StoreError, TerraformError,
-    Worklist, WorkspaceFound, Write,
+    Around, CreatedRun, FactStore, Inbox, Known, ListPage, Pause, Recorded, Runs, StateVersion, States, StoreError,
+    Tallies, Tally, TerraformError, Worklist, WorkspaceFound, Write,
 };
-use sluice_domain::{Claimed, Findings, Marker, Policy, RunReport, Timestamp, WorkKey, Workspace, WorkspaceId};
+use sluice_domain::{
+    Claimed, Findings, Marker, Organization, Policy, RunKind, RunReport, SurveyScope, Timestamp, WorkKey, Workspace,
+    WorkspaceId,
+};
 use sluice_hcp_client::Client;
 use sluice_lambda::now;
 use sluice_local::store::Embedded;
@@ -99,8 +103,8 @@ impl Worklist for Mortal<Table> {
         self.life.effect(self.inner.complete(claimed), no_store).await
     }
 
-    async fn postpone(&self, claimed: &Claimed, until: Timestamp) -> Result<(), StoreError> {
-        self.life.effect(self.inner.postpone(claimed, until), no_store).await
+    async fn postpone(&self, claimed: &Claimed, until: Timestamp, why: Option<&str>) -> Result<(), StoreError> {
+        self.life.effect(self.inner.postpone(claimed, until, why), no_store).await
     }
 
     async fn defer(&self, claimed: &Claimed, until: Timestamp, fault: &str, tried: bool) -> Result<(), StoreError> {
@@ -133,7 +137,29 @@ impl FactStore for Mortal<Table> {
     }
 }
 
-impl States for Mortal<Client> {
+impl Tallies for Mortal<Table> {
+    async fn join(&self, tally: &Tally, run: &str, most: u32, now: Timestamp) -> Result<bool, StoreError> {
+        self.life.effect(self.inner.join(tally, run, most, now), no_store).await
+    }
+
+    async fn leave(&self, tally: &Tally, run: &str) -> Result<(), StoreError> {
+        self.life.effect(self.inner.leave(tally, run), no_store).await
+    }
+
+    async fn counted(&self, tally: &Tally) -> Result<BTreeSet<String>, StoreError> {
+        self.life.look(self.inner.counted(tally), no_store).await
+    }
+
+    async fn paused(&self) -> Result<Option<Pause>, StoreError> {
+        self.life.look(self.inner.paused(), no_store).await
+    }
+
+    async fn set_paused(&self, pause: Option<&Pause>) -> Result<(), StoreError> {
+        self.life.effect(self.inner.set_paused(pause), no_store).await
+    }
+}
+
+impl<T: States + Send> States for Mortal<T> {
     async fn current_state(&self, workspace: &WorkspaceId) -> Result<Option<StateVersion>, TerraformError> {
         self.life.look(self.inner.current_state(workspace), no_terraform).await
     }
@@ -146,29 +172,45 @@ impl States for Mortal<Client> {
         self.life.look(self.inner.workspace(id), no_terraform).await
     }
 
+    async fn workspaces(
+        &self,
+        organization: &Organization,
+        scope: SurveyScope,
+        page: u32,
+    ) -> Result<Option<ListPage>, TerraformError> {
+        self.life.look(self.inner.workspaces(organization, scope, page), no_terraform).await
+    }
+
     async fn run(&self, report: &RunReport) -> Result<Option<RunReport>, TerraformError> {
         self.life.look(self.inner.run(report), no_terraform).await
     }
 }
 
-impl Runs for Mortal<Client> {
-    async fn create_run(&self, workspace: &WorkspaceId, message: &str) -> Result<CreatedRun, TerraformError> {
-        self.life.effect(self.inner.create_run(workspace, message), no_terraform).await
+impl<T: Runs + Send> Runs for Mortal<T> {
+    async fn create_run(&self, id: &WorkspaceId, message: &str, kind: RunKind) -> Result<CreatedRun, TerraformError> {
+        self.life.effect(self.inner.create_run(id, message, kind), no_terraform).await
     }
 
-    async fn find_run(&self, workspace: &WorkspaceId, marker: &Marker) -> Result<Option<CreatedRun>, TerraformError> {
-        self.life.look(self.inner.find_run(workspace, marker), no_terraform).await
+    async fn find_run(
+        &self,
+        id: &WorkspaceId,
+        marker: &Marker,
+        kind: RunKind,
+    ) -> Result<Option<CreatedRun>, TerraformError> {
+        self.life.look(self.inner.find_run(id, marker, kind), no_terraform).await
     }
 
-    async fn workspace_id(&self, workspace: &Workspace) -> Result<Option<WorkspaceId>, TerraformError> {
-        self.life.look(self.inner.workspace_id(workspace), no_terraform).await
+    async fn workspace_named(&self, workspace: &Workspace) -> Result<Option<WorkspaceFound>, TerraformError> {
+        self.life.look(self.inner.workspace_named(workspace), no_terraform).await
     }
 }
 
+type Terraform = Mortal<Paced<Client, TablePace>>;
+
 /// One process that works by hand, one piece at a time.
 struct Process {
-    indexer: Indexer<Mortal<Table>, Mortal<Client>>,
-    creator: Creator<Mortal<Table>, Mortal<Client>>,
+    indexer: Indexer<Mortal<Table>, Terraform>,
+    creator: Creator<Mortal<Table>, Terraform>,
     life: Arc<Life>,
 }
 
@@ -180,12 +222,15 @@ impl Process {
         let indexer = Indexer {
             store: store(),
             terraform: Mortal { inner: parts.indexer.terraform, life: life.clone() },
+            bulk: Mortal { inner: parts.indexer.bulk, life: life.clone() },
             policy: Policy::default(),
             watch_ms: parts.indexer.watch_ms,
+            survey_ms: parts.indexer.survey_ms,
         };
         let creator = Creator {
             store: store(),
             terraform: Mortal { inner: parts.creator.terraform, life: life.clone() },
+            policy: Policy::default(),
             watch_ms: parts.creator.watch_ms,
         };
         Self { indexer, creator, life }

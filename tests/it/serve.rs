@@ -398,7 +398,7 @@ async fn all_that_is_wrong_with_the_environment_is_told_at_once() {
         refuses_to_start(&["serve"], &wrong).await,
         "sluice: invalid configuration: SLUICE_LOG is not error, warn, info, debug or trace; TFE_ADDRESS is not an \
          http or https URL of a host, without path or user; API_TOKEN is not set; NOTIFICATION_TOKEN holds no secret; \
-         SLUICE_DIGEST_KEY is not set; SLUICE_AUTONOMY is neither run nor observe; SLUICE_WATCH_SECONDS is 0, which \
+         SLUICE_DIGEST_KEY is not set; SLUICE_AUTONOMY is none of run, plan, observe; SLUICE_WATCH_SECONDS is 0, which \
          would ask without a pause\n"
     );
 }
@@ -510,6 +510,8 @@ async fn claims_of_a_dead_worker_are_released_and_nothing_else_is() {
             inputs: InputsKey("00112233445566778899aabbccddeeff".parse().unwrap()),
             marker: Marker("sluice-1".into()),
             causes: Vec::new(),
+            kind: sluice_domain::RunKind::Apply,
+            wave: None,
             newest: NOW,
             decided_at: NOW,
         };
@@ -529,7 +531,7 @@ async fn claims_of_a_dead_worker_are_released_and_nothing_else_is() {
     let wait = Change::Waiter { holder: holder.clone(), waiter: workspace("waiter"), until: NOW.plus_ms(20_000) };
     table.commit(&[wait, look("due", NOW), look("watched", NOW)]).await.unwrap();
     let watched = table.claim(&WorkKey::Look(workspace("watched")), NOW, LEASE_MS).await.unwrap().unwrap();
-    table.postpone(&watched, NOW.plus_ms(10_000)).await.unwrap();
+    table.postpone(&watched, NOW.plus_ms(10_000), None).await.unwrap();
 
     let later = NOW.plus_ms(1_000);
     assert_eq!(due(table, later).await, [""; 0]);

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sluice_aws::Table;
 use sluice_domain::ports::{Bell, FactStore, Inbox, Recorded, StoreError, Worklist, Write};
 use sluice_domain::{
-    Decision, Edge, Facts, InputsKey, Marker, Order, Queue, RunReport, Standing, Timestamp, Verdict, WorkKey, Workspace,
+    Decision, Edge, Facts, InputsKey, Marker, Order, Queue, RunKind, RunReport, Standing, Timestamp, Verdict, WorkKey,
+    Workspace,
 };
 use sluice_local::store::Embedded;
 
@@ -41,6 +42,8 @@ fn order() -> Order {
         inputs: InputsKey("00112233445566778899aabbccddeeff".parse().unwrap()),
         marker: Marker("sluice-1".into()),
         causes: Vec::new(),
+        kind: RunKind::Apply,
+        wave: None,
         newest: NOW,
         decided_at: NOW,
     }

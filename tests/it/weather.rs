@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use sluice_aws::Table;
 use sluice_domain::ports::{
-    Around, CreatedRun, DownloadUrl, FactStore, Inbox, Known, Recorded, Runs, StateVersion, States, StoreError,
-    TerraformError, Worklist, WorkspaceFound, Write,
+    Around, CreatedRun, DownloadUrl, FactStore, Inbox, Known, ListPage, Pause, Recorded, Runs, StateVersion, States,
+    StoreError, Tallies, Tally, TerraformError, Worklist, WorkspaceFound, Write,
 };
 use sluice_domain::{
-    Cause, Claimed, Decision, Digest, Edge, Facts, Findings, Graph, InputsKey, Marker, Order, Outputs, Policy, Queue,
-    Read, RunReport, Standing, StateFacts, Timestamp, Verdict, WorkKey, Workspace, WorkspaceId, decide,
+    Cause, Claimed, Decision, Digest, Edge, Facts, Findings, Graph, InputsKey, Marker, Order, Organization, Outputs,
+    Policy, Queue, Read, RunKind, RunReport, Standing, StateFacts, SurveyScope, Timestamp, Verdict, WorkKey, Workspace,
+    WorkspaceId, decide,
 };
 use sluice_local::store::Embedded;
 use sluice_run_creator::Creator;
@@ -34,14 +35,8 @@ fn outs(n: u8) -> Outputs {
 }
 
 fn state(version: &str, serial: u64, at: u64) -> StateFacts {
-    StateFacts {
-        version: version.parse().unwrap(),
-        serial,
-        lineage: "l".into(),
-        run: None,
-        created_at: Timestamp(at),
-        destroyed: false,
-    }
+    let facts = StateFacts::new(version.parse().unwrap(), serial, None, Timestamp(at));
+    StateFacts { lineage: "l".into(), ..facts }
 }
 
 fn producer(n: u8, at: u64) -> Facts {
@@ -129,7 +124,11 @@ impl States for FakeStates {
 
     async fn workspace(&self, id: &WorkspaceId) -> Result<Option<WorkspaceFound>, TerraformError> {
         let blind = self.blind.load(Ordering::SeqCst);
-        Ok((!blind).then(|| WorkspaceFound { id: id.clone(), name: "p".into() }))
+        Ok((!blind).then(|| WorkspaceFound { id: id.clone(), name: "p".into(), tagged: None }))
+    }
+
+    async fn workspaces(&self, _: &Organization, _: SurveyScope, _: u32) -> Result<Option<ListPage>, TerraformError> {
+        Ok(None)
     }
 
     async fn run(&self, report: &RunReport) -> Result<Option<RunReport>, TerraformError> {
@@ -142,7 +141,8 @@ fn findings(n: u8) -> Findings {
 }
 
 fn indexer<S>(store: S, terraform: FakeStates) -> Indexer<S, FakeStates> {
-    Indexer { store, terraform, policy: Policy::default(), watch_ms: 600_000 }
+    let (bulk, policy) = (FakeStates::default(), Policy::default());
+    Indexer { store, terraform, bulk, policy, watch_ms: 600_000, survey_ms: 300_000 }
 }
 
 #[tokio::test]
@@ -232,7 +232,8 @@ async fn consumers_of_a_workspace_that_is_made_anew_are_not_forgotten() {
 
 #[tokio::test]
 async fn a_workspace_renamed_while_it_runs_does_not_hold_its_readers_for_ever() {
-    let settings = Settings { watch_ms: 200, policy: Policy { person_wait_ms: 300, ..Policy::default() } };
+    let policy = Policy { person_wait_ms: 300, ..Policy::default() };
+    let settings = Settings { watch_ms: 200, policy, ..Settings::default() };
     let world = World::with(settings, |hcp| add(hcp, "a\n d\n c: a d")).await;
     world.hcp.lock("a");
     world.hcp.start_run("a", RunOptions::new("a push"));
@@ -289,7 +290,7 @@ struct FakeRuns {
 }
 
 impl Runs for FakeRuns {
-    async fn create_run(&self, _: &WorkspaceId, _: &str) -> Result<CreatedRun, TerraformError> {
+    async fn create_run(&self, _: &WorkspaceId, _: &str, _: RunKind) -> Result<CreatedRun, TerraformError> {
         let n = self.created.fetch_add(1, Ordering::SeqCst) + 1;
         if self.garbles.swap(false, Ordering::SeqCst) {
             return Err(TerraformError::BadAnswer { action: "creating a run", detail: "not JSON".into() });
@@ -297,13 +298,14 @@ impl Runs for FakeRuns {
         Ok(CreatedRun { run: format!("run-{n}").parse().unwrap(), created_at: NOW })
     }
 
-    async fn find_run(&self, _: &WorkspaceId, _: &Marker) -> Result<Option<CreatedRun>, TerraformError> {
+    async fn find_run(&self, _: &WorkspaceId, _: &Marker, _: RunKind) -> Result<Option<CreatedRun>, TerraformError> {
         let some = self.created.load(Ordering::SeqCst) > 0;
         Ok(some.then(|| CreatedRun { run: "run-1".parse().unwrap(), created_at: NOW }))
     }
 
-    async fn workspace_id(&self, _: &Workspace) -> Result<Option<WorkspaceId>, TerraformError> {
-        Ok(None)
+    async fn workspace_named(&self, workspace: &Workspace) -> Result<Option<WorkspaceFound>, TerraformError> {
+        let id = "ws-1".parse().unwrap();
+        Ok(Some(WorkspaceFound { id, name: workspace.name.clone(), tagged: None }))
     }
 }
 
@@ -313,6 +315,8 @@ fn order() -> Order {
         inputs: InputsKey(Digest([7; 16])),
         marker: Marker("sluice-0011223344556677".into()),
         causes: vec![Cause { producer, outputs: vec!["id".into()] }],
+        kind: RunKind::Apply,
+        wave: None,
         newest: NOW,
         decided_at: NOW,
     }
@@ -323,7 +327,8 @@ async fn a_dead_order_that_may_have_had_its_effect_is_looked_for_when_it_is_repl
     let store = Embedded::open(None).await.unwrap();
     let table = store.table.clone();
     table.commit(&[facts("c", reader(&[])), Write::Order { workspace: ws("c"), order: order() }]).await.unwrap();
-    let creator = Creator { store: table.clone(), terraform: FakeRuns::default(), watch_ms: 600_000 };
+    let creator =
+        Creator { store: table.clone(), terraform: FakeRuns::default(), policy: Policy::default(), watch_ms: 600_000 };
     creator.terraform.garbles.store(true, Ordering::SeqCst);
     let key = WorkKey::Create(ws("c"));
     sluice_run_creator::handle(&creator, &key, NOW).await.unwrap();
@@ -482,14 +487,32 @@ impl Worklist for Dying {
     async fn complete(&self, claimed: &Claimed) -> Result<(), StoreError> {
         self.table.complete(claimed).await
     }
-    async fn postpone(&self, claimed: &Claimed, until: Timestamp) -> Result<(), StoreError> {
-        self.table.postpone(claimed, until).await
+    async fn postpone(&self, claimed: &Claimed, until: Timestamp, why: Option<&str>) -> Result<(), StoreError> {
+        self.table.postpone(claimed, until, why).await
     }
     async fn defer(&self, claimed: &Claimed, until: Timestamp, fault: &str, tried: bool) -> Result<(), StoreError> {
         self.table.defer(claimed, until, fault, tried).await
     }
     async fn bury(&self, claimed: &Claimed, now: Timestamp, fault: &str) -> Result<(), StoreError> {
         self.table.bury(claimed, now, fault).await
+    }
+}
+
+impl Tallies for Dying {
+    async fn join(&self, tally: &Tally, run: &str, most: u32, now: Timestamp) -> Result<bool, StoreError> {
+        self.table.join(tally, run, most, now).await
+    }
+    async fn leave(&self, tally: &Tally, run: &str) -> Result<(), StoreError> {
+        self.table.leave(tally, run).await
+    }
+    async fn counted(&self, tally: &Tally) -> Result<BTreeSet<String>, StoreError> {
+        self.table.counted(tally).await
+    }
+    async fn paused(&self) -> Result<Option<Pause>, StoreError> {
+        self.table.paused().await
+    }
+    async fn set_paused(&self, pause: Option<&Pause>) -> Result<(), StoreError> {
+        self.table.set_paused(pause).await
     }
 }
 

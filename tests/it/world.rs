@@ -24,15 +24,23 @@ pub const TOKEN: &str = "demo-token";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a world is told.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     pub policy: Policy,
     pub watch_ms: u64,
+    pub survey_ms: u64,
+    pub api_requests_per_second: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { policy: Policy::default(), watch_ms: sluice_state_indexer::WATCH_MS }
+        Self {
+            policy: Policy::default(),
+            watch_ms: sluice_state_indexer::WATCH_MS,
+            survey_ms: sluice_state_indexer::SURVEY_MS,
+            // The simulator limits nothing unless told to, and most tests are about something else.
+            api_requests_per_second: 10_000,
+        }
     }
 }
 
@@ -47,6 +55,8 @@ pub fn build(hcp: &Hcp, table: &Table, settings: Settings) -> Functions {
         keys: Keys::new(&[SecretString::from(TOKEN)]),
         policy: settings.policy,
         watch_ms: settings.watch_ms,
+        survey_ms: settings.survey_ms,
+        api_requests_per_second: settings.api_requests_per_second,
     })
     .unwrap()
 }
@@ -193,6 +203,28 @@ impl World {
 
     pub fn names(&self) -> BTreeSet<String> {
         self.hcp.workspaces().into_iter().map(|name| name.rsplit('/').next().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until the last decision about a workspace says this.
+    pub async fn until_decision(&self, name: &str, says: &str) {
+        let waiting = async {
+            while !self.decision(name).await.contains(says) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let ended = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(ended.is_ok(), "{name}: {}", self.decision(name).await);
+    }
+
+    /// Waits until the order of a workspace is put off for this reason.
+    pub async fn until_held(&self, name: &str, why: &str) {
+        let waiting = async {
+            while !self.known(name).await.held.is_some_and(|held| held.contains(why)) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let ended = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(ended.is_ok(), "{name}: {:?}", self.known(name).await);
     }
 
     /// Waits until a workspace has had as many runs as that.

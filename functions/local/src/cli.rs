@@ -25,8 +25,18 @@ pub enum Command {
     Serve(Serve),
     /// Print the dependency graph as far as it is known
     Graph(Graph),
+    /// Show what would run if outputs of a workspace changed, in order and with reasons
+    Plan(Plan),
+    /// Show what was decided about a workspace, when and why
+    Decisions(Decisions),
+    /// Read every workspace of an organization, so that the graph is whole
+    Backfill(Backfill),
     /// List the work that was given up, or take it up again
     Replay(Replay),
+    /// Stop the creation of runs at once; what is due waits
+    Pause(Pause),
+    /// Let runs be created again
+    Resume(Resume),
 }
 
 /// `sluice demo`.
@@ -75,6 +85,75 @@ pub struct Graph {
     pub store: Store,
 }
 
+/// `sluice plan`.
+#[derive(Debug, Args)]
+#[command(after_long_help = PLAN_ENVIRONMENT)]
+pub struct Plan {
+    /// The workspace that would change
+    #[arg(value_name = "ORGANIZATION/WORKSPACE")]
+    pub workspace: String,
+    /// Only this output would change; may be given again
+    #[arg(long, value_name = "NAME")]
+    pub output: Vec<String>,
+    /// Print JSON, as GET /plan/{organization}/{workspace} answers
+    #[arg(long)]
+    pub json: bool,
+    /// The store.
+    #[command(flatten)]
+    pub store: Store,
+}
+
+/// `sluice decisions`.
+#[derive(Debug, Args)]
+#[command(after_long_help = GRAPH_ENVIRONMENT)]
+pub struct Decisions {
+    /// The workspace
+    #[arg(value_name = "ORGANIZATION/WORKSPACE")]
+    pub workspace: String,
+    /// Most decisions that are shown, the newest first
+    #[arg(long, default_value = "20", value_name = "COUNT")]
+    pub limit: u16,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The store.
+    #[command(flatten)]
+    pub store: Store,
+}
+
+/// `sluice backfill`.
+#[derive(Debug, Args)]
+#[command(after_long_help = BACKFILL_ENVIRONMENT)]
+pub struct Backfill {
+    /// The organizations; by default those that something is known of
+    #[arg(value_name = "ORGANIZATION")]
+    pub organizations: Vec<String>,
+    /// The store.
+    #[command(flatten)]
+    pub store: Store,
+}
+
+/// `sluice pause`.
+#[derive(Debug, Args)]
+#[command(after_long_help = REPLAY_ENVIRONMENT)]
+pub struct Pause {
+    /// Why, for those who wonder
+    #[arg(long, value_name = "TEXT", default_value = "a person said so")]
+    pub why: String,
+    /// The store.
+    #[command(flatten)]
+    pub store: Store,
+}
+
+/// `sluice resume`.
+#[derive(Debug, Args)]
+#[command(after_long_help = REPLAY_ENVIRONMENT)]
+pub struct Resume {
+    /// The store.
+    #[command(flatten)]
+    pub store: Store,
+}
+
 /// `sluice replay`.
 #[derive(Debug, Args)]
 #[command(after_long_help = REPLAY_ENVIRONMENT)]
@@ -96,10 +175,19 @@ const ENVIRONMENT: &str = "Environment:
   TFE_ADDRESS                   the instance [default: https://app.terraform.io]
   WORKSPACE_DEPENDENCIES_TABLE  a real DynamoDB table, reached by the AWS settings; without it the embedded one
   SLUICE_DIGEST_KEY             the key of output digests; needed with a real table
-  SLUICE_AUTONOMY               run or observe [default: run]
+  SLUICE_AUTONOMY               run, plan or observe, where no rule and no tag says otherwise [default: run]
+  SLUICE_AUTONOMY_RULES         organization/workspace=autonomy, with * for any text; several, separated by commas
   SLUICE_AFTER_FAILURE          hold or continue: what is below a workspace whose run failed [default: hold]
   SLUICE_PERSON_WAIT_SECONDS    how long a run may wait for a person before others go on [default: 3600]
+  SLUICE_PENDING_WAIT_SECONDS   how long a run may be queued before others go on [default: 86400]
+  SLUICE_SETTLE_SECONDS         how long outputs must have been unchanged before their readers run [default: 0]
+  SLUICE_DEPTH_MAX              how many steps a change may travel; 0 is no limit [default: 32]
+  SLUICE_WAVE_RUNS_MAX          how many runs one change may set off; 0 is no limit [default: 500]
+  SLUICE_RUNS_PER_HOUR          how many runs may be created in an hour; 0 is no limit [default: 1000]
+  SLUICE_CONCURRENT_RUNS        how many runs may be under way at once [default: no limit]
+  SLUICE_API_REQUESTS_PER_SECOND  how many requests HCP Terraform is sent in a second [default: 30]
   SLUICE_WATCH_SECONDS          how long a run may be silent before it is asked for [default: 600]
+  SLUICE_SURVEY_SECONDS         how often what no notification told is looked for [default: 300]
   SLUICE_ALLOW_UNSIGNED         true takes notifications without a signature; never on a public address
   SLUICE_CA_BUNDLE              a file of PEM certificates to trust besides the public roots
   SLUICE_LOG                    error, warn, info, debug or trace [default: info]
@@ -108,6 +196,21 @@ const ENVIRONMENT: &str = "Environment:
 const GRAPH_ENVIRONMENT: &str = "Environment:
   TFE_ADDRESS                   the instance whose graph is meant [default: https://app.terraform.io]
   WORKSPACE_DEPENDENCIES_TABLE  a real DynamoDB table, reached by the AWS settings; without it the embedded one";
+
+const PLAN_ENVIRONMENT: &str = "Environment:
+  TFE_ADDRESS                   the instance that is meant [default: https://app.terraform.io]
+  WORKSPACE_DEPENDENCIES_TABLE  a real DynamoDB table, reached by the AWS settings; without it the embedded one
+  SLUICE_AUTONOMY, SLUICE_AUTONOMY_RULES, SLUICE_AFTER_FAILURE, SLUICE_DEPTH_MAX, SLUICE_WAVE_RUNS_MAX
+                                what is allowed, as sluice serve has it";
+
+const BACKFILL_ENVIRONMENT: &str = "Environment:
+  API_TOKEN                     a team or user token of HCP Terraform that may read state; without it, or beside a
+                                running sluice serve, the reading is left to whoever serves the table
+  TFE_ADDRESS                   the instance [default: https://app.terraform.io]
+  WORKSPACE_DEPENDENCIES_TABLE  a real DynamoDB table, reached by the AWS settings; without it the embedded one
+  SLUICE_DIGEST_KEY             the key of output digests; needed with a real table
+  SLUICE_API_REQUESTS_PER_SECOND  how many requests HCP Terraform is sent in a second [default: 30]
+  SLUICE_CA_BUNDLE              a file of PEM certificates to trust besides the public roots";
 
 const REPLAY_ENVIRONMENT: &str = "Environment:
   WORKSPACE_DEPENDENCIES_TABLE  a real DynamoDB table, reached by the AWS settings; without it the embedded one";

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
-use sluice_aws::Table;
+use sluice_aws::{Table, TablePace};
+use sluice_domain::foresee::{ForeseeError, foresee};
+use sluice_domain::pace::Paced;
 use sluice_domain::picture::Picture;
 use sluice_domain::ports::{FactStore, StoreError};
+use sluice_domain::reach::ReachError;
 use sluice_domain::{Host as TerraformHost, WorkKey, Workspace};
 use sluice_hcp_client::Client;
 use sluice_lambda::now;
@@ -43,9 +46,9 @@ pub struct Functions {
     /// `POST /notifications`.
     pub receiver: Receiver<Table>,
     /// Works of the index queue.
-    pub indexer: Indexer<Table, Client>,
+    pub indexer: Indexer<Table, Paced<Client, TablePace>>,
     /// Works of the create queue.
-    pub creator: Creator<Table, Client>,
+    pub creator: Creator<Table, Paced<Client, TablePace>>,
 }
 
 struct Host {
@@ -65,6 +68,7 @@ pub async fn serve(
     let router = Router::new()
         .route("/notifications", any(notifications))
         .route("/healthz", get(healthz))
+        .route("/plan/{organization}/{workspace}", get(plan))
         .route("/{graph}", get(graph))
         .with_state(host);
     let told = stop.clone();
@@ -123,6 +127,27 @@ async fn graph(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Respo
     match picture(&host.functions.table, &host.functions.terraform).await {
         Ok(picture) => ([(header::CONTENT_TYPE, format.content_type())], format.write(&picture)).into_response(),
         Err(error) => unavailable(&error),
+    }
+}
+
+/// What would run if the outputs that the query names (`output=a&output=b`), or all of them, changed.
+async fn plan(
+    State(host): State<Arc<Host>>,
+    Path((organization, name)): Path<(String, String)>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Response {
+    let functions = &host.functions;
+    let Ok(root) = crate::plan::workspace(&functions.terraform, &format!("{organization}/{name}")) else {
+        return (StatusCode::NOT_FOUND, "there is no such workspace\n").into_response();
+    };
+    let outputs = query.into_iter().filter(|(key, _)| key == "output").map(|(_, value)| value).collect();
+    match foresee(&functions.table, &root, &outputs, &functions.indexer.policy, now()).await {
+        Ok(foreseen) => ([(header::CONTENT_TYPE, "application/json")], crate::plan::json(&foreseen)).into_response(),
+        Err(ForeseeError::Reach(ReachError::Store(error))) => unavailable(&error),
+        Err(error @ ForeseeError::Reach(_)) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()
+        }
+        Err(error) => (StatusCode::NOT_FOUND, format!("{error}\n")).into_response(),
     }
 }
 

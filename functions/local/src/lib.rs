@@ -1,12 +1,17 @@
 //! The `sluice` command: every function in one process, for a laptop or a single server.
 
+pub mod backfill;
 pub mod cli;
+pub mod decisions;
 pub mod demo;
 pub mod functions;
 pub mod graph;
 pub mod host;
+pub mod pause;
+pub mod plan;
 pub mod replay;
 pub mod serve;
+pub mod settings;
 pub mod signal;
 pub mod store;
 
@@ -45,11 +50,18 @@ pub async fn run(cli: Cli, vars: &BTreeMap<String, String>) -> Result<ExitCode, 
             }
             Ok(ExitCode::SUCCESS)
         }
-        Command::Replay(options) => {
-            print(&replay::run(&options, vars).await?)?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Plan(options) => printed(plan::run(&options, vars).await?),
+        Command::Decisions(options) => printed(decisions::run(&options, vars).await?),
+        Command::Backfill(options) => Ok(backfill::run(&options, vars).await?),
+        Command::Replay(options) => printed(replay::run(&options, vars).await?),
+        Command::Pause(options) => printed(pause::pause(&options, vars).await?),
+        Command::Resume(options) => printed(pause::resume(&options, vars).await?),
     }
+}
+
+fn printed(text: String) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints what was asked for. A reader that went away, as `head` does, is no reason to fail.

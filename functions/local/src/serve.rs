@@ -3,20 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use secrecy::{ExposeSecret, SecretSlice};
 use sluice_aws::Table;
-use sluice_aws::secrets::{resolve, resolve_lists};
 use sluice_domain::ports::StoreError;
-use sluice_hcp::signature::Keys;
 use sluice_lambda::{Env, InvalidConfig, TfeAddress, now};
-use sluice_state_indexer::WATCH_MS;
 use tokio::net::TcpListener;
 use tracing::info;
 
 use crate::cli;
 use crate::functions::{Parts, functions};
 use crate::host;
-use crate::store::{Alone, Embedded, OpenError, digest_key};
+use crate::settings::{self, Ear, Settings};
+use crate::store::{Alone, Embedded, OpenError};
 
 /// Where the embedded table is kept unless told otherwise.
 const DATA_DIR: &str = "sluice-data";
@@ -79,24 +76,7 @@ struct Started {
 }
 
 async fn start(options: &cli::Store, vars: &BTreeMap<String, String>) -> Result<Started, ServeError> {
-    let mut env = Env::new(vars);
-    let terraform = env.tfe_address();
-    let api_token = env.secret("API_TOKEN");
-    let unsigned = env.or("SLUICE_ALLOW_UNSIGNED", false);
-    let tokens = match unsigned {
-        Some(true) => env.optional_secrets("NOTIFICATION_TOKEN"),
-        _ => env.secrets("NOTIFICATION_TOKEN"),
-    };
-    let key = match env.optional::<String>(TABLE_VARIABLE).flatten() {
-        Some(_) => env.secret("SLUICE_DIGEST_KEY").map(|key| vec![key]),
-        None => env.optional_secrets("SLUICE_DIGEST_KEY"),
-    };
-    let ca_bundle = env.optional::<String>("SLUICE_CA_BUNDLE");
-    let policy = sluice_state_indexer::policy(&mut env);
-    let watch_ms = watch_ms(&mut env);
-    let (terraform, api_token, unsigned, tokens, key, ca_bundle, policy, watch_ms) =
-        env.finish(|| Some((terraform?, api_token?, unsigned?, tokens?, key?, ca_bundle?, policy?, watch_ms?)))?;
-
+    let settings = Settings::from_env(vars, Ear::Open)?;
     let (table, store) = if let Some(table) = named_table(options, vars).await? {
         (table, None)
     } else {
@@ -105,37 +85,13 @@ async fn start(options: &cli::Store, vars: &BTreeMap<String, String>) -> Result<
         take_over(&store.table).await?;
         (store.table.clone(), Some((store, alone)))
     };
-    let keys = Keys::new(&resolve_lists(vars, tokens).await?);
-    let digest_key = match resolve(vars, key).await?.pop() {
-        Some(key) => SecretSlice::from(key.expose_secret().as_bytes().to_vec()),
-        None => digest_key(Some(&directory(options)))?,
-    };
-    let parts = Parts {
-        table,
-        digest_key,
-        terraform,
-        api_token: resolve(vars, vec![api_token]).await?.remove(0),
-        ca_bundle: ca_bundle.map(std::fs::read).transpose().map_err(ServeError::CaBundle)?,
-        keys: if unsigned { keys.allow_unsigned() } else { keys },
-        policy,
-        watch_ms,
-    };
+    let parts = settings.parts(vars, table, &directory(options)).await?;
     Ok(Started { parts, store })
-}
-
-fn watch_ms(env: &mut Env<'_>) -> Option<u64> {
-    const VARIABLE: &str = "SLUICE_WATCH_SECONDS";
-    let seconds = env.or(VARIABLE, WATCH_MS / 1000)?;
-    if seconds == 0 {
-        env.fault(VARIABLE, "is 0, which would ask without a pause");
-        return None;
-    }
-    Some(seconds.saturating_mul(1000))
 }
 
 /// Makes work that an earlier process had under way when it died due at once: as nobody else works on this store, no
 /// claim in it has anyone behind it.
-async fn take_over(table: &Table) -> Result<(), StoreError> {
+pub async fn take_over(table: &Table) -> Result<(), StoreError> {
     let lease_ms = sluice_state_indexer::LEASE_MS.max(sluice_run_creator::LEASE_MS);
     let works = table.release(now(), lease_ms).await?;
     if works > 0 {
@@ -143,8 +99,6 @@ async fn take_over(table: &Table) -> Result<(), StoreError> {
     }
     Ok(())
 }
-
-const TABLE_VARIABLE: &str = "WORKSPACE_DEPENDENCIES_TABLE";
 
 /// The table that the options and the environment mean, to look at it: a real one if `WORKSPACE_DEPENDENCIES_TABLE`
 /// names it, else the embedded one that `serve` made, which has to be kept while it is used.
@@ -160,19 +114,16 @@ pub async fn open(
 }
 
 /// The real table, if one is named.
-async fn named_table(options: &cli::Store, vars: &BTreeMap<String, String>) -> Result<Option<Table>, ServeError> {
-    match table_name(vars) {
+pub async fn named_table(options: &cli::Store, vars: &BTreeMap<String, String>) -> Result<Option<Table>, ServeError> {
+    match settings::table_name(vars) {
         Some(_) if options.data_dir.is_some() => Err(ServeError::TwoStores),
         Some(name) => Ok(Some(real_table(name, vars).await?)),
         None => Ok(None),
     }
 }
 
-fn table_name(vars: &BTreeMap<String, String>) -> Option<&str> {
-    vars.get(TABLE_VARIABLE).map(|name| name.trim()).filter(|name| !name.is_empty())
-}
-
-fn directory(options: &cli::Store) -> PathBuf {
+/// Where the embedded table is.
+pub fn directory(options: &cli::Store) -> PathBuf {
     options.data_dir.clone().unwrap_or_else(|| Path::new(DATA_DIR).to_owned())
 }
 

@@ -1,13 +1,16 @@
 //! What the function is told by its environment, and how it is put together from that.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use secrecy::SecretSlice;
 use sluice_aws::secrets::{SecretError, resolve};
-use sluice_aws::{ConnectError, Table};
+use sluice_aws::{ConnectError, Table, TablePace};
+use sluice_domain::Policy;
+use sluice_domain::pace::{Lane, Paced};
 use sluice_hcp::digest::Digester;
 use sluice_hcp_client::{Client, Settings, SettingsError};
-use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress};
+use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, api_requests_per_second, policy};
 
 use crate::{Creator, WATCH_MS};
 
@@ -22,6 +25,10 @@ pub struct Config {
     pub api_token: SecretRef,
     /// `SLUICE_CA_BUNDLE`: a file of PEM certificates to trust besides the public roots.
     pub ca_bundle: Option<String>,
+    /// What is allowed.
+    pub policy: Policy,
+    /// `SLUICE_API_REQUESTS_PER_SECOND`: how many requests all functions together may make.
+    pub api_requests_per_second: u32,
 }
 
 impl Config {
@@ -32,7 +39,18 @@ impl Config {
         let terraform = env.tfe_address();
         let api_token = env.secret("API_TOKEN");
         let ca_bundle = env.optional("SLUICE_CA_BUNDLE");
-        env.finish(|| Some(Self { table: table?, terraform: terraform?, api_token: api_token?, ca_bundle: ca_bundle? }))
+        let policy = policy(&mut env);
+        let api_requests_per_second = api_requests_per_second(&mut env);
+        env.finish(|| {
+            Some(Self {
+                table: table?,
+                terraform: terraform?,
+                api_token: api_token?,
+                ca_bundle: ca_bundle?,
+                policy: policy?,
+                api_requests_per_second: api_requests_per_second?,
+            })
+        })
     }
 }
 
@@ -57,14 +75,16 @@ pub enum StartError {
 }
 
 /// The creator as the environment has it. Nothing is sent, unless a secret has to be fetched.
-pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Creator<Table, Client>, StartError> {
-    let Config { table, terraform, api_token, ca_bundle } = Config::from_env(vars)?;
-    let store = Table::connect(vars, &table)?;
-    let ca_bundle = ca_bundle.map(std::fs::read).transpose().map_err(StartError::CaBundle)?;
-    let token = resolve(vars, vec![api_token]).await?.remove(0);
+pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Creator<Table, Paced<Client, TablePace>>, StartError> {
+    let config = Config::from_env(vars)?;
+    let store = Table::connect(vars, &config.table)?;
+    let ca_bundle = config.ca_bundle.map(std::fs::read).transpose().map_err(StartError::CaBundle)?;
+    let token = resolve(vars, vec![config.api_token]).await?.remove(0);
     // It reads no states, so no digest is ever made.
     let digester = Digester::new(&SecretSlice::default());
-    let address = terraform.url.parse().map_err(|_| SettingsError::Address)?;
-    let terraform = Client::new(Settings { ca_bundle, ..Settings::new(address, token, digester) })?;
-    Ok(Creator { store, terraform, watch_ms: WATCH_MS })
+    let address = config.terraform.url.parse().map_err(|_| SettingsError::Address)?;
+    let client = Client::new(Settings { ca_bundle, ..Settings::new(address, token, digester) })?;
+    let pace = TablePace::new(store.clone(), config.api_requests_per_second);
+    let terraform = Paced::new(Arc::new(client), Arc::new(pace), Lane::Work);
+    Ok(Creator { store, terraform, policy: config.policy, watch_ms: WATCH_MS })
 }

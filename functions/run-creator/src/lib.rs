@@ -1,23 +1,27 @@
 //! run-creator: a claimed decision becomes a run in HCP Terraform. Claim, look if an earlier attempt may have got
 //! through, create, record.
 
+mod budgets;
 mod config;
 
 pub use config::{Config, StartError, connect};
 
 use std::sync::Arc;
 
-use sluice_aws::{Table, work_key};
-use sluice_domain::ports::{CreatedRun, FactStore, Known, Runs, StoreError, TerraformError, Worklist, Write};
+use sluice_aws::{Table, TablePace, work_key};
+use sluice_domain::pace::Paced;
+use sluice_domain::ports::{CreatedRun, FactStore, Known, Runs, StoreError, Tallies, TerraformError, Worklist, Write};
 use sluice_domain::{
-    Claimed, Classify, Fault, Order, Queue, Refusal, RunReport, Standing, Task, Timestamp, Verdict, WorkKey, Workspace,
-    WorkspaceId, chain,
+    Claimed, Classify, Fault, Order, Planned, Policy, Queue, Refusal, RunKind, RunReport, Standing, Task, Timestamp,
+    Verdict, WorkKey, Workspace, WorkspaceId, chain,
 };
 use sluice_hcp_client::Client;
 use sluice_lambda::batch::{self, BatchResponse, StreamEvent};
 use sluice_lambda::now;
 use sluice_lambda::work::{ATTEMPTS_MAX, Failed, Next, conclude, given_up};
 use tracing::info;
+
+use budgets::Held;
 
 /// How long a claim lasts, in milliseconds: as long as the function may run.
 pub const LEASE_MS: u64 = 60_000;
@@ -35,6 +39,8 @@ pub struct Creator<S, T> {
     pub store: S,
     /// HCP Terraform's runs.
     pub terraform: T,
+    /// What is allowed.
+    pub policy: Policy,
     /// How long the run may be silent before HCP Terraform is asked how it stands, in milliseconds.
     pub watch_ms: u64,
 }
@@ -51,9 +57,9 @@ pub enum CreateError {
     /// The workspace is there, but the token cannot queue runs in it.
     #[error("API_TOKEN may not queue runs in {0}: give its team the plan or write permission, then replay")]
     MayNotQueue(Workspace),
-    /// Nothing was ever heard of the workspace's id.
-    #[error("the id of {0} is not known yet")]
-    UnknownId(Workspace),
+    /// The change has set off as many runs as one change may.
+    #[error("one change of {0} has set off {1} runs, which is the limit: replay to run this workspace all the same")]
+    WaveTooLarge(Workspace, u32),
     /// Attempt after attempt died before it came to an end.
     #[error("{0} attempts ended in no way at all: see the function's own errors and time limit")]
     NeverEnds(u32),
@@ -71,13 +77,13 @@ impl Classify for CreateError {
         match self {
             Self::Terraform(error) => error.fault(),
             Self::Store(error) => error.fault(),
-            Self::MayNotQueue(_) | Self::UnknownId(_) | Self::NeverEnds(_) => Fault::Permanent,
+            Self::MayNotQueue(_) | Self::WaveTooLarge(..) | Self::NeverEnds(_) => Fault::Permanent,
         }
     }
 }
 
 /// Does the works that a batch rings for. A record that is none of this queue's work is passed over.
-pub async fn handle_batch(creator: Arc<Creator<Table, Client>>, event: StreamEvent) -> BatchResponse {
+pub async fn handle_batch(creator: Arc<Creator<Table, Paced<Client, TablePace>>>, event: StreamEvent) -> BatchResponse {
     batch::each(&event, |record| {
         let key = work_key(&record.pk, &record.sk).filter(|key| key.queue() == Queue::Create)?;
         let creator = creator.clone();
@@ -89,18 +95,22 @@ pub async fn handle_batch(creator: Arc<Creator<Table, Client>>, event: StreamEve
 /// Creates the run of `key`, if that is due. An error means that not even the failure could be written down.
 pub async fn handle<S, T>(creator: &Creator<S, T>, key: &WorkKey, now: Timestamp) -> Result<(), StoreError>
 where
-    S: FactStore + Worklist,
+    S: FactStore + Worklist + Tallies,
     T: Runs,
 {
     let Some(claimed) = creator.store.claim(key, now, LEASE_MS).await? else { return Ok(()) };
     let (WorkKey::Create(workspace), Task::Create(order)) = (key, &claimed.task) else { return Ok(()) };
-    let result = creator.create(workspace, &claimed, order, now).await;
-    let overtaken = matches!(result, Ok(Made::Nothing));
+    let result = match creator.create(workspace, &claimed, order, now).await {
+        Ok(Made::Held(held)) => return creator.hold(&claimed, held).await,
+        Ok(Made::Run) => Ok(true),
+        Ok(Made::Nothing) => Ok(false),
+        Err(failed) => Err(failed),
+    };
     let given_up = match &result {
         Err(failed) if given_up(&claimed, failed.error.fault()) => Some(&failed.error),
         _ => None,
     };
-    if !overtaken && given_up.is_none() {
+    if given_up.is_none() && !matches!(result, Ok(false)) {
         return conclude(&creator.store, &claimed, result.map(|_| Next::Done), now).await;
     }
     // While the order was there, a look made no other. So one follows when it is out of the way, and if this process
@@ -110,6 +120,7 @@ where
         Some(error) => creator.refuse(workspace, order, error, later).await?,
         None => creator.store.commit(&[later]).await?,
     }
+    creator.count_out(workspace, order).await?;
     conclude(&creator.store, &claimed, result.map(|_| Next::Done), now).await?;
     creator.store.commit(&[Write::Look { workspace: workspace.clone(), at: now }]).await
 }
@@ -120,9 +131,11 @@ enum Made {
     Run,
     /// Nothing: it was decided otherwise since, or somebody else has run the workspace.
     Nothing,
+    /// Nothing yet: it is put off.
+    Held(Held),
 }
 
-impl<S: FactStore, T: Runs> Creator<S, T> {
+impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
     async fn create(
         &self,
         workspace: &Workspace,
@@ -134,18 +147,26 @@ impl<S: FactStore, T: Runs> Creator<S, T> {
             return Err(Failed { error: CreateError::NeverEnds(claimed.attempts), tried: claimed.tried });
         }
         let known = self.store.known_one(workspace).await.map_err(|error| untried(error, claimed))?;
-        let wanted = still_wanted(&known, order);
-        let id = known.facts.id.ok_or_else(|| untried(CreateError::UnknownId(workspace.clone()), claimed))?;
-        let found = if claimed.tried { self.find(&id, order).await? } else { None };
-        let (id, run) = match found {
-            Some(run) => (id, run),
-            None if wanted => self.create_run(workspace, id, order).await.map_err(|error| {
-                // That looking found nothing does not prove that an earlier attempt came to nothing.
-                let tried = claimed.tried || error.may_have_had_effect();
-                Failed { error, tried }
-            })?,
-            None => return Ok(Made::Nothing),
+        let found = self.terraform.workspace_named(workspace).await.map_err(|error| untried(error, claimed))?;
+        let found = found.ok_or(TerraformError::NotFound { action: "the workspace to run" });
+        let found = found.map_err(|error| untried(error, claimed))?;
+        let earlier = if claimed.tried { self.find(&found.id, order).await? } else { None };
+        let run = match earlier {
+            Some(run) => run,
+            None if !still_wanted(&known, order) => return Ok(Made::Nothing),
+            None => {
+                let held = self.held(workspace, &known, &found, order, now).await;
+                if let Some(held) = held.map_err(|error| untried(error, claimed))? {
+                    return Ok(Made::Held(held));
+                }
+                self.create_run(workspace, &found.id, order).await.map_err(|error| {
+                    // That looking found nothing does not prove that an earlier attempt came to nothing.
+                    let tried = claimed.tried || error.may_have_had_effect();
+                    Failed { error, tried }
+                })?
+            }
         };
+        let id = found.id;
         info!(workspace.id = %id, run.id = %run.run, "created {} in {}", run.run, workspace.short());
         let report = RunReport {
             workspace: workspace.clone(),
@@ -163,7 +184,7 @@ impl<S: FactStore, T: Runs> Creator<S, T> {
 
     /// The run that an earlier attempt may have created.
     async fn find(&self, id: &WorkspaceId, order: &Order) -> Result<Option<CreatedRun>, Failed<CreateError>> {
-        let found = self.terraform.find_run(id, &order.marker).await;
+        let found = self.terraform.find_run(id, &order.marker, order.kind).await;
         // If looking failed, what the earlier attempt did is as unknown as before.
         found.map_err(|error| Failed { error: error.into(), tried: true })
     }
@@ -171,23 +192,13 @@ impl<S: FactStore, T: Runs> Creator<S, T> {
     async fn create_run(
         &self,
         workspace: &Workspace,
-        id: WorkspaceId,
+        id: &WorkspaceId,
         order: &Order,
-    ) -> Result<(WorkspaceId, CreatedRun), CreateError> {
-        let message = order.message();
-        match self.terraform.create_run(&id, &message).await {
-            Ok(run) => Ok((id, run)),
-            Err(TerraformError::NotFound { .. }) => {
-                let now_id = self.terraform.workspace_id(workspace).await?;
-                match now_id {
-                    Some(now_id) if now_id != id => {
-                        let run = self.terraform.create_run(&now_id, &message).await?;
-                        Ok((now_id, run))
-                    }
-                    Some(_) => Err(CreateError::MayNotQueue(workspace.clone())),
-                    None => Err(TerraformError::NotFound { action: "the workspace to run" }.into()),
-                }
-            }
+    ) -> Result<CreatedRun, CreateError> {
+        match self.terraform.create_run(id, &order.message(), order.kind).await {
+            Ok(run) => Ok(run),
+            // It was there a moment ago.
+            Err(TerraformError::NotFound { .. }) => Err(CreateError::MayNotQueue(workspace.clone())),
             Err(error) => Err(error.into()),
         }
     }
@@ -196,6 +207,12 @@ impl<S: FactStore, T: Runs> Creator<S, T> {
     async fn record(&self, report: &RunReport, order: &Order, now: Timestamp) -> Result<(), StoreError> {
         self.change(&report.workspace, |known| {
             let Known { mut facts, version, .. } = known;
+            if order.kind == RunKind::PlanOnly {
+                // It holds nobody, and HCP Terraform tells nothing of it.
+                facts.planned = Some(Planned { inputs: order.inputs, run: report.run.clone() });
+                let facts = Write::Facts { workspace: report.workspace.clone(), facts: Box::new(facts), version };
+                return vec![facts, Write::Look { workspace: report.workspace.clone(), at: now }];
+            }
             facts.hear(report, Some(order));
             // It may be over already, and its end taken in: then there is nothing to watch.
             let watch = facts.active.contains_key(&report.run);
@@ -254,10 +271,12 @@ impl<S: FactStore, T: Runs> Creator<S, T> {
 /// wanted: a person has had it taken up again.
 fn still_wanted(known: &Known, order: &Order) -> bool {
     let adopted = known.facts.active.values().any(|run| run.created_at > order.newest);
-    let decided = known
-        .decision
-        .as_ref()
-        .is_none_or(|decision| matches!(decision.verdict, Verdict::Run | Verdict::Refused { .. }));
+    let decided = known.decision.as_ref().is_none_or(|decision| match decision.verdict {
+        Verdict::Run => order.kind == RunKind::Apply,
+        Verdict::Plan => order.kind == RunKind::PlanOnly,
+        Verdict::Refused { .. } => true,
+        _ => false,
+    });
     !adopted && decided
 }
 

@@ -1,16 +1,18 @@
 //! What the function is told by its environment, and how it is put together from that.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sluice_aws::secrets::{SecretError, resolve};
-use sluice_aws::{ConnectError, Table};
-use sluice_domain::{AfterFailure, Autonomy, Policy};
+use sluice_aws::{ConnectError, Table, TablePace};
+use sluice_domain::Policy;
+use sluice_domain::pace::{Lane, Paced};
 use sluice_hcp::digest::Digester;
 use sluice_hcp_client::{Client, Settings, SettingsError};
-use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress};
+use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, api_requests_per_second, policy};
 
-use crate::{Indexer, WATCH_MS};
+use crate::{Indexer, SURVEY_MS, WATCH_MS};
 
 /// The function's configuration.
 #[derive(Debug, Clone)]
@@ -27,6 +29,10 @@ pub struct Config {
     pub ca_bundle: Option<String>,
     /// What is allowed.
     pub policy: Policy,
+    /// `SLUICE_API_REQUESTS_PER_SECOND`: how many requests all functions together may make.
+    pub api_requests_per_second: u32,
+    /// `SLUICE_SURVEY_SECONDS`, in milliseconds.
+    pub survey_ms: u64,
 }
 
 impl Config {
@@ -39,6 +45,8 @@ impl Config {
         let digest_key = env.secret("SLUICE_DIGEST_KEY");
         let ca_bundle = env.optional("SLUICE_CA_BUNDLE");
         let policy = policy(&mut env);
+        let api_requests_per_second = api_requests_per_second(&mut env);
+        let survey_ms = survey_ms(&mut env);
         env.finish(|| {
             Some(Self {
                 table: table?,
@@ -47,6 +55,8 @@ impl Config {
                 digest_key: digest_key?,
                 ca_bundle: ca_bundle?,
                 policy: policy?,
+                api_requests_per_second: api_requests_per_second?,
+                survey_ms: survey_ms?,
             })
         })
     }
@@ -73,80 +83,52 @@ pub enum StartError {
 }
 
 /// The indexer as the environment has it. Nothing is sent, unless secrets have to be fetched.
-pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Indexer<Table, Client>, StartError> {
-    let Config { table, terraform, api_token, digest_key, ca_bundle, policy } = Config::from_env(vars)?;
-    let store = Table::connect(vars, &table)?;
-    let ca_bundle = ca_bundle.map(std::fs::read).transpose().map_err(StartError::CaBundle)?;
-    let [token, key] = in_order(resolve(vars, vec![api_token, digest_key]).await?);
+pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Indexer<Table, Paced<Client, TablePace>>, StartError> {
+    let config = Config::from_env(vars)?;
+    let store = Table::connect(vars, &config.table)?;
+    let ca_bundle = config.ca_bundle.map(std::fs::read).transpose().map_err(StartError::CaBundle)?;
+    let [token, key] = in_order(resolve(vars, vec![config.api_token, config.digest_key]).await?);
     let digester = Digester::new(&SecretSlice::from(key.expose_secret().as_bytes().to_vec()));
-    let address = terraform.url.parse().map_err(|_| SettingsError::Address)?;
-    let terraform = Client::new(Settings { ca_bundle, ..Settings::new(address, token, digester) })?;
-    Ok(Indexer { store, terraform, policy, watch_ms: WATCH_MS })
+    let address = config.terraform.url.parse().map_err(|_| SettingsError::Address)?;
+    let client = Client::new(Settings { ca_bundle, ..Settings::new(address, token, digester) })?;
+    let pace = TablePace::new(store.clone(), config.api_requests_per_second);
+    let terraform = Paced::new(Arc::new(client), Arc::new(pace), Lane::Work);
+    let bulk = terraform.in_lane(Lane::Bulk);
+    Ok(Indexer { store, terraform, bulk, policy: config.policy, watch_ms: WATCH_MS, survey_ms: config.survey_ms })
+}
+
+/// How often what no notification told is looked for: `SLUICE_SURVEY_SECONDS`, in milliseconds.
+pub fn survey_ms(env: &mut Env<'_>) -> Option<u64> {
+    const VARIABLE: &str = "SLUICE_SURVEY_SECONDS";
+    let seconds = env.or(VARIABLE, SURVEY_MS / 1000)?;
+    if seconds == 0 {
+        env.fault(VARIABLE, "is 0, which would ask without a pause");
+        return None;
+    }
+    Some(seconds.saturating_mul(1000))
 }
 
 fn in_order(secrets: Vec<SecretString>) -> [SecretString; 2] {
     secrets.try_into().expect("as many secrets are resolved as are asked for")
 }
 
-/// What is allowed: `SLUICE_AUTONOMY`, `SLUICE_PERSON_WAIT_SECONDS`, `SLUICE_AFTER_FAILURE`.
-pub fn policy(env: &mut Env<'_>) -> Option<Policy> {
-    let autonomy = one_of(env, "SLUICE_AUTONOMY", [("run", Autonomy::Run), ("observe", Autonomy::Observe)]);
-    let after_failure =
-        one_of(env, "SLUICE_AFTER_FAILURE", [("hold", AfterFailure::Hold), ("continue", AfterFailure::Continue)]);
-    let default = Policy::default();
-    let person_wait_s = env.or("SLUICE_PERSON_WAIT_SECONDS", default.person_wait_ms / 1000);
-    Some(Policy {
-        autonomy: autonomy?,
-        person_wait_ms: person_wait_s?.saturating_mul(1000),
-        after_failure: after_failure?,
-    })
-}
-
-/// A variable that is one of two words; the first is the default.
-fn one_of<T>(env: &mut Env<'_>, name: &'static str, words: [(&str, T); 2]) -> Option<T> {
-    let word: String = env.or(name, words[0].0.to_owned())?;
-    let expected = format!("is neither {} nor {}", words[0].0, words[1].0);
-    let found = words.into_iter().find(|(candidate, _)| *candidate == word);
-    if found.is_none() {
-        env.fault(name, &expected);
-    }
-    found.map(|(_, value)| value)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn vars(more: &[(&str, &str)]) -> BTreeMap<String, String> {
-        let base = [("WORKSPACE_DEPENDENCIES_TABLE", "sluice"), ("API_TOKEN", "t"), ("SLUICE_DIGEST_KEY", "k")];
-        base.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-    }
 
     #[test]
     fn all_faults_are_told_at_once() {
         let wrong = BTreeMap::from([
             ("SLUICE_AUTONOMY".to_owned(), "sometimes".to_owned()),
             ("SLUICE_PERSON_WAIT_SECONDS".to_owned(), "long".to_owned()),
+            ("SLUICE_SURVEY_SECONDS".to_owned(), "0".to_owned()),
         ]);
         assert_eq!(
             Config::from_env(&wrong).unwrap_err().to_string(),
             "invalid configuration: WORKSPACE_DEPENDENCIES_TABLE is not set; API_TOKEN is not set; \
-             SLUICE_DIGEST_KEY is not set; SLUICE_AUTONOMY is neither run nor observe; \
-             SLUICE_PERSON_WAIT_SECONDS is not a whole number"
+             SLUICE_DIGEST_KEY is not set; SLUICE_AUTONOMY is none of run, plan, observe; \
+             SLUICE_PERSON_WAIT_SECONDS is not a whole number; SLUICE_SURVEY_SECONDS is 0, which would ask without a \
+             pause"
         );
-    }
-
-    #[test]
-    fn the_policy_is_cautious_about_failures_and_people_unless_told_otherwise() {
-        assert_eq!(Config::from_env(&vars(&[])).unwrap().policy, Policy::default());
-        let other = vars(&[
-            ("SLUICE_AUTONOMY", "observe"),
-            ("SLUICE_PERSON_WAIT_SECONDS", "60"),
-            ("SLUICE_AFTER_FAILURE", "continue"),
-        ]);
-        let policy = Config::from_env(&other).unwrap().policy;
-        let expected =
-            Policy { autonomy: Autonomy::Observe, person_wait_ms: 60_000, after_failure: AfterFailure::Continue };
-        assert_eq!(policy, expected);
     }
 }

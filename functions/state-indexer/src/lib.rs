@@ -6,13 +6,16 @@ mod config;
 mod look;
 mod news;
 mod removal;
+mod survey;
 
-pub use config::{Config, StartError, connect, policy};
+pub use config::{Config, StartError, connect, survey_ms};
 
 use std::sync::Arc;
 
-use sluice_aws::{Table, work_key};
-use sluice_domain::ports::{FactStore, Inbox, States, StoreError, TerraformError, Worklist};
+use sluice_aws::{Table, TablePace, work_key};
+use sluice_domain::pace::Paced;
+use sluice_domain::ports::{FactStore, Inbox, States, StoreError, Tallies, TerraformError, Worklist};
+use sluice_domain::reach::ReachError;
 use sluice_domain::{Claimed, Classify, Fault, Policy, Queue, Task, Timestamp, WorkKey};
 use sluice_hcp_client::Client;
 use sluice_lambda::batch::{self, BatchResponse, StreamEvent};
@@ -32,14 +35,21 @@ pub struct Indexer<S, T> {
     pub store: S,
     /// HCP Terraform's states.
     pub terraform: T,
+    /// The same, for what can wait.
+    pub bulk: T,
     /// What is allowed.
     pub policy: Policy,
     /// How long a run may be silent before HCP Terraform is asked how it stands, in milliseconds.
     pub watch_ms: u64,
+    /// How often what no notification told is looked for, in milliseconds.
+    pub survey_ms: u64,
 }
 
 /// The default of [`Indexer::watch_ms`]: ten minutes.
 pub const WATCH_MS: u64 = 600_000;
+
+/// The default of [`Indexer::survey_ms`]: five minutes.
+pub const SURVEY_MS: u64 = 300_000;
 
 /// Why work of this function failed.
 #[derive(Debug, thiserror::Error)]
@@ -56,9 +66,9 @@ pub enum IndexError {
     /// Attempt after attempt died before it came to an end.
     #[error("{0} attempts ended in no way at all: see the function's own errors and time limit")]
     NeverEnds(u32),
-    /// A decision would need more facts than the function can hold.
-    #[error("the workspaces to be decided about have {0} ancestors and more, which is too many to hold")]
-    TooManyAncestors(usize),
+    /// What a decision needs cannot be read.
+    #[error(transparent)]
+    Reach(ReachError),
 }
 
 impl Classify for IndexError {
@@ -67,13 +77,23 @@ impl Classify for IndexError {
             Self::Terraform(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::NotCurrentYet(_) => Fault::TRANSIENT,
-            Self::TooManyAncestors(_) | Self::NeverEnds(_) => Fault::Permanent,
+            Self::Reach(error) => error.fault(),
+            Self::NeverEnds(_) => Fault::Permanent,
+        }
+    }
+}
+
+impl From<ReachError> for IndexError {
+    fn from(error: ReachError) -> Self {
+        match error {
+            ReachError::Store(error) => Self::Store(error),
+            error @ ReachError::TooMany(_) => Self::Reach(error),
         }
     }
 }
 
 /// Does the works that a batch rings for. A record that is none of this queue's work is passed over.
-pub async fn handle_batch(indexer: Arc<Indexer<Table, Client>>, event: StreamEvent) -> BatchResponse {
+pub async fn handle_batch(indexer: Arc<Indexer<Table, Paced<Client, TablePace>>>, event: StreamEvent) -> BatchResponse {
     batch::each(&event, |record| {
         let key = work_key(&record.pk, &record.sk).filter(|key| key.queue() == Queue::Index)?;
         let indexer = indexer.clone();
@@ -85,7 +105,7 @@ pub async fn handle_batch(indexer: Arc<Indexer<Table, Client>>, event: StreamEve
 /// Does the work of `key`, if it is due. An error means that not even the failure could be written down.
 pub async fn handle<S, T>(indexer: &Indexer<S, T>, key: &WorkKey, now: Timestamp) -> Result<(), StoreError>
 where
-    S: FactStore + Worklist + Inbox,
+    S: FactStore + Worklist + Inbox + Tallies,
     T: States,
 {
     let Some(claimed) = indexer.store.claim(key, now, LEASE_MS).await? else { return Ok(()) };
@@ -93,7 +113,7 @@ where
     conclude(&indexer.store, &claimed, result, now).await
 }
 
-impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
+impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
     async fn perform(&self, claimed: &Claimed, now: Timestamp) -> Result<Next, IndexError> {
         let ended = matches!(&claimed.task, Task::Run(report) if report.standing.ended());
         if claimed.attempts > ATTEMPTS_MAX && !ended {
@@ -105,8 +125,12 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
             (WorkKey::Look(workspace), _) => self.look(workspace, now).await,
             (WorkKey::Waiter { holder, waiter }, _) => self.look_after_waiting(holder, waiter, now).await,
             (WorkKey::Verify(workspace), _) => self.verify(workspace, now).await,
+            (WorkKey::Read(workspace), Task::Read(reading)) => self.take_in_state(workspace, reading, now).await,
+            (WorkKey::Survey(host, organization), Task::Survey(survey)) => {
+                self.survey(host, organization, survey, now).await
+            }
             // Creating runs is another function's work, and its queue is not this one's.
-            (WorkKey::Run(..) | WorkKey::Create(_), _) => Ok(Next::Done),
+            (WorkKey::Run(..) | WorkKey::Read(_) | WorkKey::Survey(..) | WorkKey::Create(_), _) => Ok(Next::Done),
         }
     }
 }

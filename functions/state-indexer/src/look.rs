@@ -2,20 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sluice_domain::ports::{FactStore, Inbox, Known, States, StoreError, Write};
+use sluice_domain::ports::{FactStore, Inbox, Known, States, StoreError, Tallies, Write};
+use sluice_domain::reach::with_ancestors;
 use sluice_domain::{ActiveRun, Decision, Facts, Graph, Order, Standing, Timestamp, Verdict, Workspace, decide};
 use sluice_lambda::work::Next;
 use tracing::info;
 
 use crate::{CONFLICTS_MAX, IndexError, Indexer};
 
-/// Most workspaces of which the facts are read for one look: more would not fit the function's memory.
-const READ_MAX: usize = 50_000;
-
 /// The shortest wait before a workspace is looked at again though nothing was heard, in milliseconds.
 const WAIT_LEAST_MS: u64 = 1_000;
 
-impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
+impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
     /// A wait has lasted long: the workspace that waits is looked at by itself.
     pub(crate) async fn look_after_waiting(
         &self,
@@ -23,11 +21,14 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         waiter: &Workspace,
         now: Timestamp,
     ) -> Result<Next, IndexError> {
-        let (holder, waiter) = (holder.clone(), waiter.clone());
-        // The holder may have been renamed or removed with a run under way, of which it hears nothing more.
-        let verify = Write::Verify { workspace: holder.clone(), at: now };
-        let no_waiter = Write::NoWaiter { holder, waiter: waiter.clone() };
-        self.store.commit(&[verify, no_waiter, Write::Look { workspace: waiter, at: now }]).await?;
+        let mut writes = Vec::new();
+        if holder != waiter {
+            // It may have been renamed or removed with a run under way, of which it hears nothing more.
+            writes.push(Write::Verify { workspace: holder.clone(), at: now });
+        }
+        writes.push(Write::NoWaiter { holder: holder.clone(), waiter: waiter.clone() });
+        writes.push(Write::Look { workspace: waiter.clone(), at: now });
+        self.store.commit(&writes).await?;
         Ok(Next::Done)
     }
 
@@ -55,7 +56,7 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         targets: &BTreeSet<Workspace>,
         now: Timestamp,
     ) -> Result<BTreeSet<Workspace>, IndexError> {
-        let mut known = self.with_ancestors(targets).await?;
+        let mut known = with_ancestors(&self.store, targets).await?;
         let facts = known.iter_mut().map(|(name, known)| (name.clone(), std::mem::take(&mut known.facts))).collect();
         let graph = Graph::new(facts);
         let decisions = decide(&graph, &self.policy, now);
@@ -73,27 +74,6 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
             }
         }
         Ok(moved)
-    }
-
-    /// What is known of `targets`, and the facts of all their ancestors, read level by level.
-    async fn with_ancestors(&self, targets: &BTreeSet<Workspace>) -> Result<BTreeMap<Workspace, Known>, IndexError> {
-        let mut known: BTreeMap<Workspace, Known> = BTreeMap::new();
-        let mut asked = targets.clone();
-        let mut read = self.store.known(targets).await?;
-        while !read.is_empty() {
-            let above: BTreeSet<Workspace> = read
-                .values()
-                .flat_map(|known| known.facts.producers.iter().filter(|(_, edge)| edge.live()).map(|(name, _)| name))
-                .filter(|name| asked.insert((*name).clone()))
-                .cloned()
-                .collect();
-            known.extend(read.into_iter().filter(|(_, known)| known.version > 0));
-            if known.len() > READ_MAX {
-                return Err(IndexError::TooManyAncestors(known.len()));
-            }
-            read = self.store.facts(&above).await?;
-        }
-        Ok(known)
     }
 }
 
@@ -115,15 +95,19 @@ impl Case<'_> {
         let was_settled = self.before.decision.as_ref().is_none_or(|before| before.verdict == Verdict::Settled);
         let moves = matches!(
             self.decision.verdict,
-            Verdict::Run | Verdict::Wait { .. } | Verdict::Adopt { .. } | Verdict::AwaitOwnRun { .. }
+            Verdict::Run
+                | Verdict::Wait { .. }
+                | Verdict::Settling { .. }
+                | Verdict::Adopt { .. }
+                | Verdict::AwaitOwnRun { .. }
         );
         !was_settled && !moves && self.before.decision.as_ref() != Some(self.decision)
     }
 
     /// What the decision changes in the table, on condition that what it was made from still holds.
     fn writes(&self, person_wait_ms: u64) -> Vec<Write> {
-        let holder = self.decision.verdict.holder();
-        let held_before = self.before.decision.as_ref().and_then(|before| before.verdict.holder());
+        let holder = self.holder(self.decision);
+        let held_before = self.before.decision.as_ref().and_then(|before| self.holder(before));
         let mut writes = Vec::new();
         if self.before.decision.as_ref() != Some(self.decision) {
             let (workspace, decision) = (self.target.clone(), self.decision.clone());
@@ -136,7 +120,9 @@ impl Case<'_> {
         if let Some(holder) = holder.filter(|_| !writes.is_empty() || self.target == self.root) {
             let until = self.look_again_at(holder, person_wait_ms);
             writes.push(Write::Waiter { holder: holder.clone(), waiter: self.target.clone(), until });
-            writes.push(self.unchanged(holder));
+            if holder != self.target {
+                writes.push(self.unchanged(holder));
+            }
         }
         if !self.before.ordered
             && let Some(order) = Order::of(self.target, self.decision, self.graph, self.now)
@@ -152,6 +138,14 @@ impl Case<'_> {
         writes
     }
 
+    /// Whom the workspace waits for: another to settle, or, while changes still come, for itself.
+    fn holder<'b>(&'b self, decision: &'b Decision) -> Option<&'b Workspace> {
+        match decision.verdict {
+            Verdict::Settling { .. } => Some(self.target),
+            _ => decision.verdict.holder(),
+        }
+    }
+
     fn unchanged(&self, workspace: &Workspace) -> Write {
         let version = self.known.get(workspace).map_or(0, |known| known.version);
         Write::Unchanged { workspace: workspace.clone(), version }
@@ -160,6 +154,9 @@ impl Case<'_> {
     /// When a wait is looked at even if its holder has not settled: when a person has had long enough, if that is
     /// what the holder waits for.
     fn look_again_at(&self, holder: &Workspace, person_wait_ms: u64) -> Timestamp {
+        if let Verdict::Settling { until } = self.decision.verdict {
+            return until;
+        }
         let facts: Option<&Facts> = self.graph.number(holder).map(|number| self.graph.facts(number));
         let awaits = |run: &&ActiveRun| run.standing == Standing::AwaitingPerson;
         let since = facts.and_then(|facts| facts.active.values().filter(awaits).map(|run| run.since).max());

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sluice_domain::ports::{FactStore, Inbox, Known, StateVersion, States, WRITES_MAX, Write};
-use sluice_domain::{Claimed, Classify, Facts, Findings, RunReport, Standing, StateFacts, Timestamp, Workspace};
+use sluice_domain::ports::{FactStore, Inbox, Known, StateVersion, States, Tallies, Tally, WRITES_MAX, Write};
+use sluice_domain::{
+    Budgets, Claimed, Classify, Facts, Findings, RunReport, Standing, StateFacts, Timestamp, Workspace,
+};
 use sluice_lambda::work::{ATTEMPTS_MAX, Next, given_up};
 use tracing::info;
 
@@ -18,9 +20,9 @@ const STATE_PATIENCE_MS: u64 = 3_600_000;
 const STATE_AGAIN_MS: u64 = 120_000;
 
 /// What a state version taught, if it was a new one.
-type Learned = Option<(StateFacts, Findings)>;
+pub(crate) type Learned = Option<(StateFacts, Findings)>;
 
-impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
+impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
     /// A run is under way. If that was known, the run has been silent for long: ask.
     pub(crate) async fn take_in_activity(&self, report: &RunReport, now: Timestamp) -> Result<Next, IndexError> {
         let watch = Next::Again(now.plus_ms(self.watch_ms));
@@ -70,6 +72,9 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
             ..=ATTEMPTS_MAX => self.end(claimed, report, now).await,
             attempts => Err(IndexError::NeverEnds(attempts)),
         };
+        if result.is_ok() {
+            self.count_out(report).await?;
+        }
         if let Err(error) = &result
             && given_up(claimed, error.fault())
         {
@@ -77,6 +82,15 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
             retrying!(self.fold(report, None, now).await)?;
         }
         result
+    }
+
+    /// A run of Sluice's own no longer counts as under way.
+    async fn count_out(&self, report: &RunReport) -> Result<(), IndexError> {
+        let limited = self.policy.budgets.concurrent_runs != Budgets::UNLIMITED;
+        if let Some(marker) = report.marker.as_ref().filter(|_| limited) {
+            self.store.leave(&Tally::UnderWay, &marker.counted_in(&report.workspace)).await?;
+        }
+        Ok(())
     }
 
     async fn end(&self, claimed: &Claimed, report: &RunReport, now: Timestamp) -> Result<Next, IndexError> {
@@ -97,22 +111,13 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         if awaits_state && !folded && claimed.attempts <= STATE_WAITS_MAX {
             return Err(IndexError::NotCurrentYet(report.run.clone()));
         }
-        let learned = self.read(&report.workspace, &known.facts, state).await?;
+        let learned = read(&self.terraform, &report.workspace, &known.facts, state).await?;
         if learned.is_some() || !folded || !awaits_state {
             retrying!(self.fold(report, learned.clone(), now).await)?;
         }
         // Nobody below is kept waiting any longer, but the state may still come.
         let patient = awaits_state && now.since_ms(report.at) < STATE_PATIENCE_MS;
         Ok(if patient { Next::Again(now.plus_ms(STATE_AGAIN_MS)) } else { Next::Done })
-    }
-
-    /// Reads a state version, unless it is known already.
-    async fn read(&self, workspace: &Workspace, facts: &Facts, state: StateVersion) -> Result<Learned, IndexError> {
-        if facts.state.as_ref().is_some_and(|known| known.version == state.facts.version) {
-            return Ok(None);
-        }
-        let findings = self.terraform.read_state(workspace, &state).await?;
-        Ok(Some((state.facts, findings)))
     }
 
     /// Writes down what the end of a run means, and has everything below looked at.
@@ -124,18 +129,9 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
             return Ok(Next::Done);
         }
         let mut facts = before.clone();
-        // The end of another run may have been taken in since this one's state was asked for.
-        let newer = |state: &StateFacts| {
-            let known = before.state.as_ref().map(|known| (known.created_at, known.serial));
-            known.is_none_or(|known| known < (state.created_at, state.serial))
-        };
-        if let Some((state, findings)) = learned.filter(|(state, _)| newer(state)) {
-            info!(
-                workspace.id = %report.workspace_id, run.id = %report.run, state_version.id = %state.version,
-                "read the state of {workspace}: {} outputs, reads {} workspaces",
-                findings.outputs.len(), findings.producers.as_ref().map_or(0, BTreeMap::len)
-            );
-            facts.learn(state, findings, now);
+        if let Some((state, findings)) = learned.filter(|(state, _)| is_newer(state, &before)) {
+            let wave = order.as_ref().filter(|order| order.made(report)).and_then(|order| order.wave.clone());
+            facts.learn(StateFacts { wave, ..state }, findings, now);
         }
         let names: BTreeSet<Workspace> = facts.producers.keys().filter(|name| *name != workspace).cloned().collect();
         let known = self.store.facts(&names).await?;
@@ -143,10 +139,29 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         // A workspace that reads itself has seen what it wrote.
         producers.insert(workspace.clone(), facts.clone());
         facts.end(workspace, report, order.as_ref(), &producers, now);
-        let mut writes = neighbour_writes(workspace, &before, &facts);
+        self.write(workspace, &before, facts, version, now, true).await?;
+        Ok(Next::Done)
+    }
+
+    /// Writes down new facts with the other sides of their edges. `look`: everything below is to be looked at.
+    pub(crate) async fn write(
+        &self,
+        workspace: &Workspace,
+        before: &Facts,
+        facts: Facts,
+        version: u64,
+        now: Timestamp,
+        look: bool,
+    ) -> Result<(), IndexError> {
+        if version == 0 {
+            let (host, organization) = (workspace.host.clone(), workspace.organization.clone());
+            let at = now.plus_ms(self.survey_ms);
+            self.store.commit(&[Write::FirstSurvey { host, organization, at }]).await?;
+        }
         if before.state.is_none() && facts.state.is_some() {
             self.revive_readers(workspace).await?;
         }
+        let mut writes = neighbour_writes(workspace, before, &facts);
         // Neighbours first: found twice they do no harm, missing they would.
         while writes.len() > WRITES_MAX - 2 {
             let mut part: Vec<Write> = writes.drain(..WRITES_MAX - 1).collect();
@@ -154,10 +169,34 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
             self.store.commit(&part).await?;
         }
         writes.push(Write::Facts { workspace: workspace.clone(), facts: Box::new(facts), version });
-        writes.push(Write::Look { workspace: workspace.clone(), at: now });
-        self.store.commit(&writes).await?;
-        Ok(Next::Done)
+        writes.extend(look.then(|| Write::Look { workspace: workspace.clone(), at: now }));
+        Ok(self.store.commit(&writes).await?)
     }
+}
+
+/// Reads a state version, unless it is known already.
+pub(crate) async fn read(
+    terraform: &impl States,
+    workspace: &Workspace,
+    facts: &Facts,
+    state: StateVersion,
+) -> Result<Learned, IndexError> {
+    if facts.state.as_ref().is_some_and(|known| known.version == state.facts.version) {
+        return Ok(None);
+    }
+    let findings = terraform.read_state(workspace, &state).await?;
+    info!(
+        state_version.id = %state.facts.version,
+        "read the state of {workspace}: {} outputs, reads {} workspaces",
+        findings.outputs.len(), findings.producers.as_ref().map_or(0, BTreeMap::len)
+    );
+    Ok(Some((state.facts, findings)))
+}
+
+/// Whether `state` came after what is known: another one may have been taken in since it was asked for.
+pub(crate) fn is_newer(state: &StateFacts, known: &Facts) -> bool {
+    let known = known.state.as_ref().map(|known| (known.created_at, known.serial));
+    known.is_none_or(|known| known < (state.created_at, state.serial))
 }
 
 /// Whether the state version that an applied run wrote is still to come.

@@ -1,13 +1,13 @@
 //! A workspace that is gone is removed, with its edges.
 
-use sluice_domain::ports::{FactStore, Inbox, Known, States, WRITES_MAX, Write};
+use sluice_domain::ports::{FactStore, Inbox, Known, States, Tallies, WRITES_MAX, Write};
 use sluice_domain::{Timestamp, Workspace, WorkspaceId};
 use sluice_lambda::work::Next;
 use tracing::info;
 
 use crate::{IndexError, Indexer, retrying};
 
-impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
+impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
     /// Finds out whether a workspace is still there, and removes it if not.
     pub(crate) async fn verify(&self, workspace: &Workspace, now: Timestamp) -> Result<Next, IndexError> {
         let Known { facts, .. } = self.store.known_one(workspace).await?;

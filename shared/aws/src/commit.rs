@@ -1,22 +1,27 @@
 //! Writing facts: all changes of a commit in one transaction, on condition that nothing moved underneath.
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use sluice_domain::ports::{StoreError, Write};
-use sluice_domain::{Queue, Timestamp, WorkKey, Workspace};
+use sluice_domain::{Host, Organization, Queue, Survey, Timestamp, WorkKey, Workspace};
 
-use crate::keys::{CREATE, DECISION, FACTS, Key, LOOK, VERIFY, number, string};
+use crate::keys::{CREATE, DECISION, FACTS, Key, LOOK, READ, VERIFY, number, string};
 use crate::table::{Table, body, store_error};
-use crate::work::RUN_SECONDS;
+use crate::work::{RUN_SECONDS, send};
 
 /// How long decisions are kept for people to read, in seconds: thirty days.
 const LOG_SECONDS: u64 = 30 * 24 * 3600;
 
 const HELD: &str = "the key and the table are set";
+const UNLESS_THERE: &str = "attribute_not_exists(pk)";
 
 impl Table {
     pub(crate) async fn transact(&self, writes: &[Write]) -> Result<(), StoreError> {
         const ACTION: &str = "to write facts";
+        if let [Write::FirstSurvey { host, organization, at }] = writes {
+            return self.first_survey(host, organization, *at).await;
+        }
         let actions: Vec<TransactWriteItem> = writes.iter().flat_map(|write| self.actions(write)).collect();
         if actions.is_empty() {
             return Ok(());
@@ -56,6 +61,17 @@ impl Table {
             Write::Consumer { producer, consumer } => vec![self.put(&Key::consumer(producer, consumer), |put| put)],
             Write::NoConsumer { producer, consumer } => vec![self.delete(&Key::consumer(producer, consumer))],
             Write::Look { workspace, at } => vec![self.arm(&Key::of(workspace, LOOK), *at)],
+            Write::Read { workspace, reading, at } => {
+                vec![update_action(self.armed_with(&Key::of(workspace, READ), body(reading), *at))]
+            }
+            Write::Survey { host, organization, survey, at } => {
+                vec![update_action(self.survey_at(host, organization, survey, *at))]
+            }
+            // Beside other changes, it is one more that may have been made by somebody else first.
+            Write::FirstSurvey { host, organization, at } => {
+                let update = self.survey_at(host, organization, &beginning(), *at);
+                vec![update_action(update.condition_expression(UNLESS_THERE))]
+            }
             Write::Verify { workspace, at } => vec![self.arm(&Key::of(workspace, VERIFY), *at)],
             Write::Decision { workspace, decision, at } => vec![
                 self.put(&Key::of(workspace, DECISION), |put| {
@@ -85,29 +101,57 @@ impl Table {
                         &Key::of(workspace, CREATE),
                         Queue::Create,
                         order.decided_at,
-                        ", body = :body, tried = :false",
+                        ", body = :body, tried = :false REMOVE fault",
                     )
                     .condition_expression("attribute_not_exists(due_at) OR #queue = :dead")
                     .expression_attribute_values(":dead", string(Queue::Dead.as_str()))
-                    .expression_attribute_values(":false", aws_sdk_dynamodb::types::AttributeValue::Bool(false))
+                    .expression_attribute_values(":false", AttributeValue::Bool(false))
                     .expression_attribute_values(":body", body(order));
                 vec![update_action(update)]
             }
             Write::Watch { report, until } => vec![self.watch(report, *until)],
-            Write::Forget { workspace, version } => {
-                let facts = Delete::builder().table_name(&self.name).condition_expression(at_version(*version));
-                let facts = facts.set_key(Some(Key::of(workspace, FACTS).attributes().into()));
-                let facts = facts.expression_attribute_values(":version", number(*version)).build().expect(HELD);
-                let rest = [Key::of(workspace, DECISION), Key::of(workspace, CREATE), Key::listing(workspace)];
-                let mut actions: Vec<_> = rest.iter().map(|key| self.delete(key)).collect();
-                actions.push(TransactWriteItem::builder().delete(facts).build());
-                actions
-            }
+            Write::Forget { workspace, version } => self.forget(workspace, *version),
         }
     }
 
     fn arm(&self, key: &Key, at: Timestamp) -> TransactWriteItem {
         update_action(self.armed(key, Queue::Index, at, ""))
+    }
+
+    fn forget(&self, workspace: &Workspace, version: u64) -> Vec<TransactWriteItem> {
+        let facts = Delete::builder().table_name(&self.name).condition_expression(at_version(version));
+        let facts = facts.set_key(Some(Key::of(workspace, FACTS).attributes().into()));
+        let facts = facts.expression_attribute_values(":version", number(version)).build().expect(HELD);
+        let [decision, order, reading] = [DECISION, CREATE, READ].map(|sk| Key::of(workspace, sk));
+        let rest = [decision, order, reading, Key::listing(workspace)];
+        let mut actions: Vec<_> = rest.iter().map(|key| self.delete(key)).collect();
+        actions.push(TransactWriteItem::builder().delete(facts).build());
+        actions
+    }
+
+    /// Begins a survey of an organization that never had one. That there is one already is as good.
+    async fn first_survey(&self, host: &Host, organization: &Organization, at: Timestamp) -> Result<(), StoreError> {
+        // Alone it needs no transaction, which would cost twice as much.
+        let update = self.survey_at(host, organization, &beginning(), at).build().expect(HELD);
+        let update = self
+            .client
+            .update_item()
+            .table_name(update.table_name)
+            .set_key(Some(update.key))
+            .update_expression(update.update_expression)
+            .condition_expression(UNLESS_THERE)
+            .set_expression_attribute_names(update.expression_attribute_names)
+            .set_expression_attribute_values(update.expression_attribute_values);
+        send(update, "to begin a survey").await.map(drop)
+    }
+
+    fn survey_at(&self, host: &Host, organization: &Organization, survey: &Survey, at: Timestamp) -> UpdateBuilder {
+        let key = Key::work(&WorkKey::Survey(host.clone(), organization.clone()));
+        self.armed_with(&key, body(survey), at)
+    }
+
+    fn armed_with(&self, key: &Key, body: AttributeValue, at: Timestamp) -> UpdateBuilder {
+        self.armed(key, Queue::Index, at, ", body = :body").expression_attribute_values(":body", body)
     }
 
     /// Upserts news of a run that Sluice created, leaving alone what a notification has told already.
@@ -133,13 +177,7 @@ impl Table {
     }
 
     /// An update that makes an item due work and rings the bell.
-    pub(crate) fn armed(
-        &self,
-        key: &Key,
-        queue: Queue,
-        at: Timestamp,
-        more: &'static str,
-    ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+    pub(crate) fn armed(&self, key: &Key, queue: Queue, at: Timestamp, more: &'static str) -> UpdateBuilder {
         let expression =
             format!("SET #queue = :queue, bell = :queue, due_at = :at, attempts = :zero{more} ADD seq :one");
         self.set(key, &expression)
@@ -150,15 +188,11 @@ impl Table {
             .expression_attribute_values(":one", number(1))
     }
 
-    fn set(&self, key: &Key, expression: &str) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+    fn set(&self, key: &Key, expression: &str) -> UpdateBuilder {
         Update::builder().table_name(&self.name).set_key(Some(key.attributes().into())).update_expression(expression)
     }
 
-    fn put(
-        &self,
-        key: &Key,
-        fill: impl FnOnce(aws_sdk_dynamodb::types::builders::PutBuilder) -> aws_sdk_dynamodb::types::builders::PutBuilder,
-    ) -> TransactWriteItem {
+    fn put(&self, key: &Key, fill: impl FnOnce(PutBuilder) -> PutBuilder) -> TransactWriteItem {
         let put = Put::builder().table_name(&self.name).set_item(Some(key.attributes().into()));
         TransactWriteItem::builder().put(fill(put).build().expect(HELD)).build()
     }
@@ -181,17 +215,19 @@ impl Table {
     }
 }
 
-fn at_version(version: u64) -> &'static str {
-    if version == 0 { "attribute_not_exists(pk)" } else { "version = :version" }
+/// Where a survey begins: the first page.
+fn beginning() -> Survey {
+    Survey { page: 1, ..Survey::default() }
 }
 
-fn with_version(
-    update: aws_sdk_dynamodb::types::builders::UpdateBuilder,
-    version: u64,
-) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+fn at_version(version: u64) -> &'static str {
+    if version == 0 { UNLESS_THERE } else { "version = :version" }
+}
+
+fn with_version(update: UpdateBuilder, version: u64) -> UpdateBuilder {
     if version == 0 { update } else { update.expression_attribute_values(":version", number(version)) }
 }
 
-fn update_action(update: aws_sdk_dynamodb::types::builders::UpdateBuilder) -> TransactWriteItem {
+fn update_action(update: UpdateBuilder) -> TransactWriteItem {
     TransactWriteItem::builder().update(update.build().expect(HELD)).build()
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use sluice_domain::ports::{Around, FactStore, Known, StoreError, Write};
-use sluice_domain::{Host, Workspace};
+use sluice_domain::{Host, Organization, Survey, WorkKey, Workspace};
 
 use crate::keys::{CONSUMER, CREATE, DECISION, FACTS, Key, PK, SK, WAITER, listing, partition, string};
 use crate::table::{Fields, Item, Table, store_error};
@@ -56,6 +56,18 @@ impl Table {
                 parse(&fields, &format!("{host}/{}", fields.text(SK)?))
             })
             .collect()
+    }
+
+    /// The organizations of `host` with a workspace that something is known of.
+    pub async fn organizations(&self, host: &Host) -> Result<BTreeSet<Organization>, StoreError> {
+        Ok(self.workspaces(host).await?.into_iter().map(|workspace| workspace.organization).collect())
+    }
+
+    /// How far the workspaces of `organization` have been listed; None if that never began.
+    pub async fn survey(&self, host: &Host, organization: &Organization) -> Result<Option<Survey>, StoreError> {
+        let key = Key::work(&WorkKey::Survey(host.clone(), organization.clone()));
+        let item = self.get(&key, "to read how far a survey is").await?;
+        item.map(|item| Fields::new(&item).body()).transpose()
     }
 
     /// These kinds of item of each of `workspaces`.
@@ -131,6 +143,7 @@ fn take(known: &mut Known, sk: &str, fields: &Fields<'_>) -> Result<(), StoreErr
         CREATE => {
             known.order = Some(fields.body()?);
             known.ordered = fields.number("due_at")? > 0 && fields.text("queue")? != "dead";
+            known.held = if known.ordered { fields.maybe_text("fault").map(str::to_owned) } else { None };
         }
         _ => {}
     }

@@ -1,6 +1,8 @@
 //! The keys of the table: every item type, written and read in one place. `README.md` shows them with what they serve.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use sluice_domain::pace::Lane;
+use sluice_domain::ports::Tally;
 use sluice_domain::{Host, WorkKey, Workspace};
 
 /// Sort keys of a workspace's partition. Their order is used: what a decision needs of a workspace lies together.
@@ -9,9 +11,14 @@ pub(crate) const CREATE: &str = "CREATE";
 pub(crate) const DECISION: &str = "DECISION";
 pub(crate) const FACTS: &str = "FACTS";
 pub(crate) const LOOK: &str = "LOOK";
+pub(crate) const READ: &str = "READ";
 pub(crate) const VERIFY: &str = "VERIFY";
 pub(crate) const WAITER: &str = "WAITER#";
 const RUN: &str = "RUN";
+const SURVEY: &str = "SURVEY";
+
+/// The partition of what is shared by everything that runs at the same time.
+const BUDGET: &str = "BUDGET";
 
 /// Attribute names.
 pub(crate) const PK: &str = "pk";
@@ -40,7 +47,7 @@ impl Key {
 
     /// Decisions about a workspace, in order of time.
     pub(crate) fn log(workspace: &Workspace, at: sluice_domain::Timestamp, verdict: &str) -> Self {
-        Self { pk: format!("LOG#{workspace}"), sk: format!("{:013}#{verdict}", at.0) }
+        Self { pk: log(workspace), sk: format!("{:013}#{verdict}", at.0) }
     }
 
     pub(crate) fn work(key: &WorkKey) -> Self {
@@ -49,8 +56,36 @@ impl Key {
             WorkKey::Look(workspace) => Self::of(workspace, LOOK),
             WorkKey::Waiter { holder, waiter } => Self { pk: partition(holder), sk: format!("{WAITER}{waiter}") },
             WorkKey::Verify(workspace) => Self::of(workspace, VERIFY),
+            WorkKey::Read(workspace) => Self::of(workspace, READ),
+            WorkKey::Survey(host, organization) => {
+                Self { pk: format!("ORG#{host}/{organization}"), sk: SURVEY.to_owned() }
+            }
             WorkKey::Create(workspace) => Self::of(workspace, CREATE),
         }
+    }
+
+    /// The runs that count together.
+    pub(crate) fn tally(tally: &Tally) -> Self {
+        match tally {
+            Tally::Wave(origin) => Self { pk: format!("WAVE#{origin}"), sk: "RUNS".to_owned() },
+            Tally::Hour(hour) => Self { pk: BUDGET.to_owned(), sk: format!("HOUR#{hour}") },
+            Tally::UnderWay => Self { pk: BUDGET.to_owned(), sk: "UNDERWAY".to_owned() },
+        }
+    }
+
+    /// The turns of a lane. What can wait takes its turns out of those of work.
+    pub(crate) fn turns(lane: Lane) -> Self {
+        let sk = match lane {
+            Lane::Work | Lane::Bulk => "API#work",
+            Lane::Callbacks => "API#callbacks",
+            Lane::RunLists => "API#runlists",
+        };
+        Self { pk: BUDGET.to_owned(), sk: sk.to_owned() }
+    }
+
+    /// A person's word that no run is to be created.
+    pub(crate) fn pause() -> Self {
+        Self { pk: "CONTROL".to_owned(), sk: "PAUSE".to_owned() }
     }
 
     pub(crate) fn attributes(&self) -> [(String, AttributeValue); 2] {
@@ -62,6 +97,11 @@ impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.pk, self.sk)
     }
+}
+
+/// The partition of decisions about a workspace.
+pub(crate) fn log(workspace: &Workspace) -> String {
+    format!("LOG#{workspace}")
 }
 
 pub(crate) fn partition(workspace: &Workspace) -> String {
@@ -79,10 +119,15 @@ pub fn work_key(pk: &str, sk: &str) -> Option<WorkKey> {
         let (workspace, run) = run.rsplit_once('/')?;
         return Some(WorkKey::Run(workspace.parse().ok()?, run.parse().ok()?));
     }
+    if let Some(survey) = pk.strip_prefix("ORG#").filter(|_| sk == SURVEY) {
+        let (host, organization) = survey.split_once('/')?;
+        return Some(WorkKey::Survey(host.parse().ok()?, organization.parse().ok()?));
+    }
     let workspace: Workspace = pk.strip_prefix("WS#")?.parse().ok()?;
     match sk {
         LOOK => Some(WorkKey::Look(workspace)),
         VERIFY => Some(WorkKey::Verify(workspace)),
+        READ => Some(WorkKey::Read(workspace)),
         CREATE => Some(WorkKey::Create(workspace)),
         _ => {
             let waiter = sk.strip_prefix(WAITER)?.parse().ok()?;
@@ -112,6 +157,8 @@ mod tests {
             WorkKey::Look(workspace.clone()),
             WorkKey::Waiter { holder: workspace.clone(), waiter: other },
             WorkKey::Verify(workspace.clone()),
+            WorkKey::Read(workspace.clone()),
+            WorkKey::Survey(workspace.host.clone(), workspace.organization.clone()),
             WorkKey::Create(workspace.clone()),
         ] {
             let key = Key::work(&work);
@@ -119,5 +166,9 @@ mod tests {
         }
         assert_eq!(work_key("WS#app.terraform.io/acme/network", FACTS), None);
         assert_eq!(work_key("LOG#app.terraform.io/acme/network", "1"), None);
+        assert_eq!(work_key("ORG#app.terraform.io/acme", FACTS), None);
+        for other in [Key::tally(&Tally::UnderWay), Key::turns(Lane::Work), Key::pause()] {
+            assert_eq!(work_key(&other.pk, &other.sk), None, "{other}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sluice_domain::ports::StoreError;
 
 use crate::connect::{ConnectError, client};
+use crate::keys::{Key, PK, SK};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
@@ -34,9 +35,16 @@ impl Table {
     /// Whether the table is there and answers, for health checks.
     pub async fn ready(&self) -> Result<(), StoreError> {
         const ACTION: &str = "a health check";
-        let key = crate::keys::Key { pk: "HEALTH".into(), sk: "HEALTH".into() };
+        let key = Key { pk: "HEALTH".into(), sk: "HEALTH".into() };
         let request = self.client.get_item().table_name(&self.name).set_key(Some(key.attributes().into()));
         request.send().await.map(drop).map_err(|error| store_error(ACTION, error))
+    }
+
+    /// One item, strongly consistent; None if there is none.
+    pub(crate) async fn get(&self, key: &Key, action: &'static str) -> Result<Option<Item>, StoreError> {
+        let request = self.client.get_item().table_name(&self.name).consistent_read(true);
+        let output = request.set_key(Some(key.attributes().into())).send().await;
+        output.map(|output| output.item).map_err(|error| store_error(action, error))
     }
 }
 
@@ -86,11 +94,12 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn text(&self, name: &str) -> Result<&'a str, StoreError> {
-        self.item
-            .get(name)
-            .and_then(|value| value.as_s().ok())
-            .map(String::as_str)
-            .ok_or_else(|| self.unreadable(format!("{name} is not a string")))
+        self.maybe_text(name).ok_or_else(|| self.unreadable(format!("{name} is not a string")))
+    }
+
+    /// None where the attribute is missing, or no string.
+    pub(crate) fn maybe_text(&self, name: &str) -> Option<&'a str> {
+        self.item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
     }
 
     /// 0 where the attribute is missing.
@@ -114,8 +123,8 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn unreadable(&self, detail: String) -> StoreError {
-        let part = |name| self.item.get(name).and_then(|value| value.as_s().ok()).map_or("?", String::as_str);
-        StoreError::Unreadable { key: format!("{} {}", part(crate::keys::PK), part(crate::keys::SK)), detail }
+        let part = |name| self.maybe_text(name).unwrap_or("?");
+        StoreError::Unreadable { key: format!("{} {}", part(PK), part(SK)), detail }
     }
 }
 

@@ -61,6 +61,8 @@ impl Worklist for Table {
             WorkKey::Look(_) => Task::Look,
             WorkKey::Waiter { .. } => Task::Waiter,
             WorkKey::Verify(_) => Task::Verify,
+            WorkKey::Read(_) => Task::Read(fields.body()?),
+            WorkKey::Survey(..) => Task::Survey(fields.body()?),
             WorkKey::Create(_) => Task::Create(fields.body()?),
         };
         let attempts = u32::try_from(fields.number("attempts")?).unwrap_or(u32::MAX).saturating_add(1);
@@ -72,21 +74,26 @@ impl Worklist for Table {
         send(update, "to complete work").await.map(drop)
     }
 
-    async fn postpone(&self, claimed: &Claimed, until: Timestamp) -> Result<(), StoreError> {
-        let update = self
+    async fn postpone(&self, claimed: &Claimed, until: Timestamp, why: Option<&str>) -> Result<(), StoreError> {
+        let (mut set, mut remove) = ("SET due_at = :until, attempts = :zero, tried = :tried".to_owned(), "REMOVE bell");
+        // This attempt had no effect; what was known of earlier ones when it began stays.
+        let mut update = self
             .held(claimed)
             .expression_attribute_values(":until", number(until.0))
-            .expression_attribute_values(":zero", number(0));
+            .expression_attribute_values(":zero", number(0))
+            .expression_attribute_values(":tried", AttributeValue::Bool(claimed.tried));
+        if let Some(why) = why {
+            set += ", fault = :why";
+            update = update.expression_attribute_values(":why", string(why));
+        } else {
+            remove = "REMOVE bell, fault";
+        }
         // News of a run is kept for as long as that is watched.
-        let update = match claimed.key {
-            WorkKey::Run(..) => update
-                .update_expression(
-                    "SET due_at = :until, attempts = :zero, expires_at = :expires REMOVE bell, fault, tried",
-                )
-                .expression_attribute_values(":expires", number(until.seconds() + RUN_SECONDS)),
-            _ => update.update_expression("SET due_at = :until, attempts = :zero REMOVE bell, fault, tried"),
-        };
-        send(update, "to postpone work").await.map(drop)
+        if let WorkKey::Run(..) = claimed.key {
+            set += ", expires_at = :expires";
+            update = update.expression_attribute_values(":expires", number(until.seconds() + RUN_SECONDS));
+        }
+        send(update.update_expression(format!("{set} {remove}")), "to postpone work").await.map(drop)
     }
 
     async fn defer(&self, claimed: &Claimed, until: Timestamp, fault: &str, tried: bool) -> Result<(), StoreError> {
@@ -162,7 +169,11 @@ impl Table {
     }
 
     pub(crate) fn update(&self, key: &WorkKey) -> UpdateItemFluentBuilder {
-        let [pk, sk] = Key::work(key).attributes();
+        self.update_at(&Key::work(key))
+    }
+
+    pub(crate) fn update_at(&self, key: &Key) -> UpdateItemFluentBuilder {
+        let [pk, sk] = key.attributes();
         self.client.update_item().table_name(&self.name).key(pk.0, pk.1).key(sk.0, sk.1)
     }
 

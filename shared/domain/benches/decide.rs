@@ -33,14 +33,7 @@ fn world(size: usize, reads: usize, changed: bool) -> BTreeMap<Workspace, Facts>
     for number in 0..size {
         let layer = number / width;
         let mut one = Facts { outputs: outputs(u8::from(changed && layer == 0)), ..Facts::default() };
-        one.state = Some(StateFacts {
-            version: format!("sv-{number}").parse().unwrap(),
-            serial: 1,
-            lineage: String::new(),
-            run: None,
-            created_at: Timestamp(1),
-            destroyed: false,
-        });
+        one.state = Some(StateFacts::new(format!("sv-{number}").parse().unwrap(), 1, None, Timestamp(1)));
         for _ in 0..if layer == 0 { 0 } else { reads } {
             let producer = workspace((layer - 1) * width + next() % width);
             one.producers.insert(producer, Edge { observed: outputs(0), ..Edge::default() });

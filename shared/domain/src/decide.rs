@@ -1,198 +1,13 @@
 //! The decision rule: one pure function over facts. It looks at what is true now, not at which event said so.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
 use crate::digest::of_texts;
 use crate::facts::{ActiveRun, Facts, InputsKey};
 use crate::graph::Graph;
-use crate::names::{RunId, Workspace};
+use crate::names::Workspace;
+use crate::policy::{AfterFailure, Autonomy, Policy};
 use crate::run::Standing;
 use crate::time::Timestamp;
-
-/// What is allowed, for the whole installation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
-    /// Whether runs are created at all.
-    pub autonomy: Autonomy,
-    /// How long a run that waits for a person holds those below it, in milliseconds.
-    pub person_wait_ms: u64,
-    /// What a workspace that failed or was declined does to those below it.
-    pub after_failure: AfterFailure,
-}
-
-/// Whether Sluice acts on what it sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Autonomy {
-    /// Facts and decisions are recorded, no run is created.
-    Observe,
-    /// Runs are created.
-    Run,
-}
-
-/// What happens below a workspace that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AfterFailure {
-    /// It is held until the failed workspace applies.
-    Hold,
-    /// It goes on with what is true now.
-    Continue,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self { autonomy: Autonomy::Run, person_wait_ms: 3_600_000, after_failure: AfterFailure::Hold }
-    }
-}
-
-/// One reason to be stale: a workspace that is read, and which of its outputs changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cause {
-    /// The workspace that is read.
-    pub producer: Workspace,
-    /// Names of the outputs that changed.
-    pub outputs: Vec<String>,
-}
-
-/// What is to be done about one workspace, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decision {
-    /// What is to be done.
-    #[serde(flatten)]
-    pub verdict: Verdict,
-    /// What made it stale.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub causes: Vec<Cause>,
-    /// Fingerprint of the causes, if there are any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inputs: Option<InputsKey>,
-}
-
-/// What is to be done about one workspace.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "snake_case")]
-pub enum Verdict {
-    /// Nothing it uses has changed.
-    Settled,
-    /// It is stale and nothing above it is moving: run it now.
-    Run,
-    /// It is stale, and a run that is young enough to see the change is there already.
-    Adopt {
-        /// That run.
-        run: RunId,
-    },
-    /// It is stale, but its own present run is too old to see the change, and must end first.
-    AwaitOwnRun {
-        /// That run.
-        run: RunId,
-    },
-    /// It is stale, but an ancestor is still moving.
-    Wait {
-        /// That ancestor.
-        on: Workspace,
-    },
-    /// It is stale, but an ancestor failed or was declined.
-    Blocked {
-        /// That ancestor.
-        by: Workspace,
-    },
-    /// It failed or was declined for just these inputs.
-    Refused {
-        /// The run that ended so, if there was one.
-        run: Option<RunId>,
-        /// How it ended.
-        why: String,
-    },
-    /// What changed is in a cycle with it.
-    Cycle {
-        /// The workspace it reads and that reads it, perhaps by way of others.
-        with: Workspace,
-    },
-    /// A workspace it reads was destroyed: a person decides.
-    ProducerDestroyed {
-        /// That workspace.
-        producer: Workspace,
-    },
-    /// It is stale, but Sluice was told only to look.
-    Observed,
-}
-
-impl Verdict {
-    /// One lower-case word, as it is stored.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Settled => "settled",
-            Self::Run => "run",
-            Self::Adopt { .. } => "adopt",
-            Self::AwaitOwnRun { .. } => "await_own_run",
-            Self::Wait { .. } => "wait",
-            Self::Blocked { .. } => "blocked",
-            Self::Refused { .. } => "refused",
-            Self::Cycle { .. } => "cycle",
-            Self::ProducerDestroyed { .. } => "producer_destroyed",
-            Self::Observed => "observed",
-        }
-    }
-
-    /// The workspace whose settling makes this one worth another look.
-    #[must_use]
-    pub fn holder(&self) -> Option<&Workspace> {
-        match self {
-            Self::Wait { on } => Some(on),
-            Self::Blocked { by } => Some(by),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Decision {
-    /// The reason as a sentence without its subject: "waits for acme/network, which is not settled".
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.verdict {
-            Verdict::Settled => f.write_str("nothing it reads has changed"),
-            Verdict::Run => write!(f, "runs, because of {}", Causes(&self.causes)),
-            Verdict::Adopt { run } => write!(f, "{run} is there already and will see {}", Causes(&self.causes)),
-            Verdict::AwaitOwnRun { run } => {
-                write!(f, "waits for its own {run}, which is older than {}", Causes(&self.causes))
-            }
-            Verdict::Wait { on } => write!(f, "waits for {}, which is not settled", on.short()),
-            Verdict::Blocked { by } => write!(f, "is held by {}, which did not get through", by.short()),
-            Verdict::Refused { run: Some(run), why } => write!(f, "is not run again for the same inputs: {run} {why}"),
-            Verdict::Refused { run: None, why } => write!(f, "cannot be run: {why}"),
-            Verdict::Cycle { with } => write!(f, "is in a cycle with {}, and cycles never trigger", with.short()),
-            Verdict::ProducerDestroyed { producer } => {
-                write!(f, "{} was destroyed: a person decides", producer.short())
-            }
-            Verdict::Observed => {
-                write!(f, "would run, because of {}, but only observing is allowed", Causes(&self.causes))
-            }
-        }
-    }
-}
-
-/// How many causes, and how many outputs of each, a sentence names.
-const NAMED_MAX: usize = 3;
-
-struct Causes<'a>(&'a [Cause]);
-
-impl fmt::Display for Causes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, cause) in self.0.iter().take(NAMED_MAX).enumerate() {
-            let outputs: Vec<&str> = cause.outputs.iter().take(NAMED_MAX).map(String::as_str).collect();
-            let more = if cause.outputs.len() > NAMED_MAX { ", …" } else { "" };
-            write!(
-                f,
-                "{}{} ({}{more})",
-                if n == 0 { "" } else { " and " },
-                cause.producer.short(),
-                outputs.join(", ")
-            )?;
-        }
-        if self.0.len() > NAMED_MAX { f.write_str(" and others") } else { Ok(()) }
-    }
-}
+use crate::verdict::{Cause, Decision, Verdict};
 
 /// Decides about every workspace of `graph` at once; the result has the graph's own numbering.
 ///
@@ -270,26 +85,55 @@ impl Stand {
     /// Its decision among its ancestors, and whether those below must wait for it.
     fn among(self, above: &Above) -> (Decision, bool) {
         let mut decision = self.decision;
-        if decision.verdict == Verdict::Run {
+        let due = matches!(
+            decision.verdict,
+            Verdict::Run | Verdict::Settling { .. } | Verdict::Adopt { .. } | Verdict::AwaitOwnRun { .. }
+        );
+        // A plan made while inputs still change would show a change that nobody is going to make.
+        if matches!(decision.verdict, Verdict::Run | Verdict::Plan | Verdict::Settling { .. }) {
             if let Some(on) = &above.unsettled {
                 decision.verdict = Verdict::Wait { on: on.clone() };
             } else if let Some(by) = &above.held {
                 decision.verdict = Verdict::Blocked { by: by.clone() };
             }
         }
-        let due = matches!(
-            decision.verdict,
-            Verdict::Run | Verdict::Wait { .. } | Verdict::Adopt { .. } | Verdict::AwaitOwnRun { .. }
-        );
-        (decision, !self.stuck && (self.moving || due))
+        let blocked = matches!(decision.verdict, Verdict::Blocked { .. });
+        (decision, !self.stuck && (self.moving || due && !blocked))
+    }
+}
+
+/// What makes one workspace stale.
+#[derive(Default)]
+struct Staleness {
+    causes: Vec<Cause>,
+    /// Names and digests of what changed, as the fingerprint takes them.
+    inputs: Vec<String>,
+    /// When the newest of the causes was written, by HCP Terraform's clock.
+    written_at: Timestamp,
+    /// When the newest of the causes was learned of, by our own clock.
+    learned_at: Timestamp,
+    /// How many steps below the workspace where it began.
+    depth: u32,
+}
+
+impl Staleness {
+    fn add(&mut self, producer: &Workspace, offered: &Facts, unseen: &[&str]) {
+        for output in unseen {
+            self.inputs.extend([producer.to_string(), (*output).to_owned(), offered.outputs[*output].to_string()]);
+        }
+        let outputs = unseen.iter().map(|output| (*output).to_owned()).collect();
+        self.causes.push(Cause { producer: producer.clone(), outputs });
+        if let Some(state) = &offered.state {
+            self.written_at = self.written_at.max(state.created_at);
+            self.learned_at = self.learned_at.max(state.learned_at);
+            self.depth = self.depth.max(state.wave.as_ref().map_or(0, |wave| wave.depth).saturating_add(1));
+        }
     }
 }
 
 fn stand(graph: &Graph, node: usize, policy: &Policy, now: Timestamp, in_cycle: impl Fn(usize) -> bool) -> Stand {
     let facts = graph.facts(node);
-    let mut causes = Vec::new();
-    let mut inputs: Vec<String> = Vec::new();
-    let mut newest = Timestamp::default();
+    let mut staleness = Staleness::default();
     let (mut cycle, mut destroyed) = (None, None);
     for (&producer, (name, edge)) in graph.producers(node).iter().zip(graph.edges(node)) {
         let offered = graph.facts(producer);
@@ -297,44 +141,53 @@ fn stand(graph: &Graph, node: usize, policy: &Policy, now: Timestamp, in_cycle: 
         if offered.state.as_ref().is_some_and(|state| state.destroyed) {
             destroyed = destroyed.or(Some(name));
         }
-        if unseen.is_empty() {
+        // What was there before Sluice came makes nobody run.
+        if unseen.is_empty() || offered.state.as_ref().is_some_and(|state| state.baseline) {
             continue;
         }
         if in_cycle(producer) {
             cycle = cycle.or(Some(name));
             continue;
         }
-        newest = newest.max(offered.state.as_ref().map_or(newest, |state| state.created_at));
-        for output in &unseen {
-            inputs.extend([name.to_string(), (*output).to_owned(), offered.outputs[*output].to_string()]);
-        }
-        causes.push(Cause { producer: name.clone(), outputs: unseen.into_iter().map(str::to_owned).collect() });
+        staleness.add(name, offered, &unseen);
     }
-    // HCP Terraform queues runs behind a plan that nobody confirms: they move no more than that does.
-    let forgotten = facts.active.values().any(|run| run.awaits_too_long(policy, now));
-    let moves = |run: &ActiveRun| !(run.awaits_too_long(policy, now) || forgotten && run.standing == Standing::Pending);
-    let moving = facts.active.values().any(moves);
-    let stuck = !moving && !facts.active.is_empty();
-    if causes.is_empty() {
+    let (moving, stuck) = motion(facts, policy, now);
+    if staleness.causes.is_empty() {
         let verdict = match (cycle, destroyed) {
             (Some(with), _) => Verdict::Cycle { with: with.clone() },
             (None, Some(producer)) => Verdict::ProducerDestroyed { producer: producer.clone() },
             (None, None) => Verdict::Settled,
         };
-        return Stand { decision: Decision { verdict, causes, inputs: None }, moving, stuck };
+        return Stand { decision: Decision { verdict, causes: Vec::new(), inputs: None }, moving, stuck };
     }
-    let inputs = InputsKey(of_texts(inputs.iter().map(String::as_str)));
-    let mut verdict = stale(facts, policy, inputs, newest);
-    if let Some(producer) = destroyed.filter(|_| matches!(verdict, Verdict::Run | Verdict::Observed)) {
+    let inputs = InputsKey(of_texts(staleness.inputs.iter().map(String::as_str)));
+    let mut verdict = stale(graph.workspace(node), facts, policy, inputs, &staleness, now);
+    if let Some(producer) = destroyed.filter(|_| verdict.acts() || verdict == Verdict::Observed) {
         verdict = Verdict::ProducerDestroyed { producer: producer.clone() };
     }
-    Stand { decision: Decision { verdict, causes, inputs: Some(inputs) }, moving, stuck }
+    Stand { decision: Decision { verdict, causes: staleness.causes, inputs: Some(inputs) }, moving, stuck }
+}
+
+/// Whether a workspace has a run that those below must wait for, and whether it has only others.
+fn motion(facts: &Facts, policy: &Policy, now: Timestamp) -> (bool, bool) {
+    // HCP Terraform queues runs behind a plan that nobody confirms: they move no more than that does.
+    let forgotten = facts.active.values().any(|run| run.awaits_too_long(policy, now));
+    let moves = |run: &ActiveRun| !(run.awaits_too_long(policy, now) || forgotten && run.standing == Standing::Pending);
+    let moving = facts.active.values().any(moves);
+    (moving, !moving && !facts.active.is_empty())
 }
 
 /// The verdict on a workspace that is stale, as far as it depends on itself alone.
-fn stale(facts: &Facts, policy: &Policy, inputs: InputsKey, newest: Timestamp) -> Verdict {
+fn stale(
+    workspace: &Workspace,
+    facts: &Facts,
+    policy: &Policy,
+    inputs: InputsKey,
+    staleness: &Staleness,
+    now: Timestamp,
+) -> Verdict {
     // A run that was created after the newest of the inputs reads them all.
-    if let Some((run, _)) = facts.active.iter().find(|(_, active)| active.created_at > newest) {
+    if let Some((run, _)) = facts.active.iter().find(|(_, active)| active.created_at > staleness.written_at) {
         return Verdict::Adopt { run: run.clone() };
     }
     if let Some((run, _)) = facts.active.iter().next_back() {
@@ -343,15 +196,33 @@ fn stale(facts: &Facts, policy: &Policy, inputs: InputsKey, newest: Timestamp) -
     if let Some(refusal) = facts.refusal.as_ref().filter(|refusal| refusal.inputs.contains(&inputs)) {
         return Verdict::Refused { run: refusal.run.clone(), why: refusal.why.clone() };
     }
-    match policy.autonomy {
-        Autonomy::Run => Verdict::Run,
-        Autonomy::Observe => Verdict::Observed,
+    let autonomy = policy.autonomy.of(workspace, facts.tagged);
+    if autonomy == Autonomy::Observe {
+        return Verdict::Observed;
     }
+    if staleness.depth > policy.budgets.depth {
+        return Verdict::TooDeep { depth: staleness.depth };
+    }
+    if let Some(planned) = facts.planned.as_ref().filter(|planned| planned.inputs == inputs)
+        && autonomy == Autonomy::Plan
+    {
+        return Verdict::Planned { run: planned.run.clone() };
+    }
+    let until = staleness.learned_at.plus_ms(policy.settle_ms);
+    if policy.settle_ms > 0 && now < until {
+        return Verdict::Settling { until };
+    }
+    if autonomy == Autonomy::Plan { Verdict::Plan } else { Verdict::Run }
 }
 
 impl ActiveRun {
     fn awaits_too_long(&self, policy: &Policy, now: Timestamp) -> bool {
-        self.standing == Standing::AwaitingPerson && now.since_ms(self.since) >= policy.person_wait_ms
+        let patience_ms = match self.standing {
+            Standing::AwaitingPerson => policy.person_wait_ms,
+            Standing::Pending => policy.pending_wait_ms,
+            _ => return false,
+        };
+        now.since_ms(self.since) >= patience_ms
     }
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, RunId, Standing, StateVersionId, Timestamp, Workspace, WorkspaceId};
+use crate::{Autonomy, Digest, RunId, Standing, StateVersionId, Timestamp, Wave, Workspace, WorkspaceId};
 
 /// Digests of outputs by name.
 pub type Outputs = BTreeMap<String, Digest>;
@@ -32,6 +32,12 @@ pub struct Facts {
     /// The inputs it must not be run for again, because that failed or a person declined it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
+    /// The plan-only run that showed what its inputs would change, where only that is allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Planned>,
+    /// What its tags allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tagged: Option<Autonomy>,
     /// What it reads, by the workspace it reads from.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub producers: BTreeMap<Workspace, Edge>,
@@ -56,6 +62,56 @@ pub struct StateFacts {
     /// It holds neither outputs nor resources: what a destroy leaves behind.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub destroyed: bool,
+    /// When it was learned of, by our own clock.
+    #[serde(default, skip_serializing_if = "never")]
+    pub learned_at: Timestamp,
+    /// It was there when the organization was first read, and makes nobody stale.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub baseline: bool,
+    /// The wave it is part of: what set off the run that wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave: Option<Wave>,
+}
+
+impl StateFacts {
+    /// A state version as HCP Terraform's API describes it: what its file says is not known yet.
+    #[must_use]
+    pub fn new(version: StateVersionId, serial: u64, run: Option<RunId>, created_at: Timestamp) -> Self {
+        Self {
+            version,
+            serial,
+            lineage: String::new(),
+            run,
+            created_at,
+            destroyed: false,
+            learned_at: Timestamp::default(),
+            baseline: false,
+            wave: None,
+        }
+    }
+
+    /// The wave that a run of a reader of `workspace` would be part of, on account of this state.
+    #[must_use]
+    pub fn wave_below(&self, workspace: &Workspace) -> Wave {
+        match &self.wave {
+            Some(wave) => Wave { depth: wave.depth.saturating_add(1), ..wave.clone() },
+            None => Wave { root: workspace.clone(), origin: self.version.clone(), depth: 1 },
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn never(at: &Timestamp) -> bool {
+    *at == Timestamp::default()
+}
+
+/// A plan-only run and the inputs it was made for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// The inputs.
+    pub inputs: InputsKey,
+    /// The run.
+    pub run: RunId,
 }
 
 /// A run that is not over.

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::decide::{Policy, decide};
+use crate::decide::decide;
 use crate::facts::{ActiveRun, Edge, Facts, Findings, InputsKey, Refusal, StateFacts};
 use crate::graph::Graph;
 use crate::names::Workspace;
+use crate::policy::Policy;
 use crate::run::{RunReport, Standing};
 use crate::size;
 use crate::time::Timestamp;
@@ -119,8 +120,14 @@ impl Facts {
     /// Takes in a state version and what was found in it. Edges it no longer shows become tombstones.
     pub fn learn(&mut self, state: StateFacts, findings: Findings, now: Timestamp) {
         let Findings { lineage, outputs, producers, empty } = findings;
-        self.state = Some(StateFacts { lineage, destroyed: empty && self.had_something(), ..state });
-        self.outputs = size::bounded(outputs);
+        let destroyed = empty && self.had_something();
+        let outputs = size::bounded(outputs);
+        let before = self.state.as_ref().filter(|_| self.outputs == outputs);
+        // What did not change was not learned just now, and is as old as it was.
+        let learned_at = before.map_or(now, |before| before.learned_at);
+        let baseline = state.baseline || before.is_some_and(|before| before.baseline);
+        self.state = Some(StateFacts { lineage, destroyed, learned_at, baseline, ..state });
+        self.outputs = outputs;
         let mut reads = producers.unwrap_or_default();
         for (name, edge) in &mut self.producers {
             match reads.remove(name) {
@@ -154,10 +161,9 @@ impl Facts {
     }
 }
 
-/// The order that the run was created for, if it is Sluice's own: its message tells, even to someone who hears of the
-/// run before its creation is on record.
+/// The order that the run was created for, if it is Sluice's own.
 fn ours<'a>(report: &RunReport, order: Option<&'a Order>) -> Option<&'a Order> {
-    order.filter(|order| report.marker.as_ref() == Some(&order.marker))
+    order.filter(|order| order.made(report))
 }
 
 /// When the run was created. Whatever the clocks say, and notifications tell whole seconds only, a run that was

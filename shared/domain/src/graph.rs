@@ -80,6 +80,11 @@ impl Graph {
         &self.nodes[number].1
     }
 
+    /// The same, to imagine it otherwise. Its edges have to stay.
+    pub(crate) fn facts_mut(&mut self, number: usize) -> &mut Facts {
+        &mut self.nodes[number].1
+    }
+
     /// Numbers of the workspaces it reads.
     #[must_use]
     pub fn producers(&self, number: usize) -> &[usize] {

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::decide::Decision;
 use crate::facts::{Facts, Found};
 use crate::names::Workspace;
+use crate::verdict::Decision;
 
 /// What a picture shows of one workspace.
 #[derive(Debug, Clone, Serialize)]

@@ -1,15 +1,23 @@
 //! What the functions need of the table and of HCP Terraform, in this crate's own words.
 
+mod terraform;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
-use crate::decide::Decision;
+use serde::{Deserialize, Serialize};
+
 pub use crate::errors::{StoreError, TerraformError};
-use crate::facts::{Facts, Findings, StateFacts};
-use crate::names::{RunId, Workspace, WorkspaceId};
+use crate::facts::Facts;
+use crate::names::{Host, Organization, StateVersionId, Workspace};
 use crate::run::RunReport;
 use crate::time::Timestamp;
-use crate::work::{Claimed, Marker, Order, Queue, WorkKey};
+use crate::verdict::Decision;
+use crate::work::{Claimed, Order, Queue, Reading, Survey, WorkKey};
+
+pub use terraform::{
+    CreatedRun, DownloadUrl, ListPage, RunListed, Runs, StateVersion, States, WorkspaceFound, WorkspaceListed,
+};
 
 /// Whether news was news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +47,14 @@ pub trait Worklist: Sync {
     /// The work is done, unless it was asked for again meanwhile.
     fn complete(&self, claimed: &Claimed) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The work is to be looked at again at `until`, from the first attempt on, as nothing went wrong.
-    fn postpone(&self, claimed: &Claimed, until: Timestamp) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// The work is to be looked at again at `until`, from the first attempt on, as nothing went wrong. `why` says what
+    /// it waits for. That an earlier attempt may have had its effect stays on record.
+    fn postpone(
+        &self,
+        claimed: &Claimed,
+        until: Timestamp,
+        why: Option<&str>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The work failed and is to be tried again at `until`. `tried`: the attempt may have had its effect.
     fn defer(
@@ -87,6 +101,8 @@ pub struct Known {
     pub order: Option<Order>,
     /// That run is still to be created.
     pub ordered: bool,
+    /// Why it has not been created yet, if something keeps it.
+    pub held: Option<String>,
 }
 
 /// A workspace among its neighbours.
@@ -137,6 +153,35 @@ pub enum Write {
     Look {
         /// Which.
         workspace: Workspace,
+        /// When it is due.
+        at: Timestamp,
+    },
+    /// The current state of the workspace is to be read.
+    Read {
+        /// Which.
+        workspace: Workspace,
+        /// How.
+        reading: Reading,
+        /// When it is due.
+        at: Timestamp,
+    },
+    /// A survey begins, or goes on from where it is.
+    Survey {
+        /// The instance.
+        host: Host,
+        /// Whose workspaces are listed.
+        organization: Organization,
+        /// How far it is.
+        survey: Survey,
+        /// When it is due.
+        at: Timestamp,
+    },
+    /// As [`Write::Survey`] from the beginning, but only if there never was one of the organization.
+    FirstSurvey {
+        /// The instance.
+        host: Host,
+        /// Whose workspaces are listed.
+        organization: Organization,
         /// When it is due.
         at: Timestamp,
     },
@@ -227,91 +272,47 @@ pub trait FactStore: Sync {
     fn commit(&self, writes: &[Write]) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// A workspace's current state version, before its file is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StateVersion {
-    /// What it is.
-    pub facts: StateFacts,
-    /// Where the file is. A secret: some are signed URLs.
-    pub download: DownloadUrl,
-    /// Whether the file has to be searched for data sources that read other workspaces: false only if HCP
-    /// Terraform's own list of its resources is complete and shows none.
-    pub may_read_others: bool,
+/// Runs that count against a budget, together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tally {
+    /// Those that follow from the change that this state version was.
+    Wave(StateVersionId),
+    /// Those created in this hour of the clock, counted since the Unix epoch.
+    Hour(u64),
+    /// Those under way.
+    UnderWay,
 }
 
-/// A URL that may give its holder a state file. It does not print.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DownloadUrl(pub String);
+/// Counts runs against budgets, and knows whether a person has stopped everything.
+pub trait Tallies: Sync {
+    /// Adds `run` to `tally`, unless that has `most` others. Whoever is in it already stays in it, so that trying
+    /// again counts once.
+    fn join(
+        &self,
+        tally: &Tally,
+        run: &str,
+        most: u32,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-impl std::fmt::Debug for DownloadUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DownloadUrl(…)")
-    }
+    /// Takes `run` out of `tally`.
+    fn leave(&self, tally: &Tally, run: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The runs in `tally`.
+    fn counted(&self, tally: &Tally) -> impl Future<Output = Result<BTreeSet<String>, StoreError>> + Send;
+
+    /// Since when, and why, no run is to be created at all; None if runs may be.
+    fn paused(&self) -> impl Future<Output = Result<Option<Pause>, StoreError>> + Send;
+
+    /// Stops the creation of runs, or lets it go on.
+    fn set_paused(&self, pause: Option<&Pause>) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// A workspace as HCP Terraform describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkspaceFound {
-    /// Its id.
-    pub id: WorkspaceId,
-    /// Its name now.
-    pub name: String,
-}
-
-/// HCP Terraform's states.
-pub trait States: Sync {
-    /// The current state version; None if there is none, or the workspace is not to be seen.
-    fn current_state(
-        &self,
-        workspace: &WorkspaceId,
-    ) -> impl Future<Output = Result<Option<StateVersion>, TerraformError>> + Send;
-
-    /// Reads the file of `version`, as it streams. `workspace` is whose it is: some references leave out what they
-    /// share with it.
-    fn read_state(
-        &self,
-        workspace: &Workspace,
-        version: &StateVersion,
-    ) -> impl Future<Output = Result<Findings, TerraformError>> + Send;
-
-    /// The workspace of an id; None if it is gone or not to be seen.
-    fn workspace(
-        &self,
-        id: &WorkspaceId,
-    ) -> impl Future<Output = Result<Option<WorkspaceFound>, TerraformError>> + Send;
-
-    /// How a run stands; None if it is gone or not to be seen. `report` is what was heard of it last.
-    fn run(&self, report: &RunReport) -> impl Future<Output = Result<Option<RunReport>, TerraformError>> + Send;
-}
-
-/// A run that Sluice created, as HCP Terraform describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreatedRun {
-    /// Its id.
-    pub run: RunId,
-    /// When it was created, by HCP Terraform's clock.
-    pub created_at: Timestamp,
-}
-
-/// HCP Terraform's runs.
-pub trait Runs: Sync {
-    /// Creates a run that plans, and applies where the workspace's own setting says so.
-    fn create_run(
-        &self,
-        workspace: &WorkspaceId,
-        message: &str,
-    ) -> impl Future<Output = Result<CreatedRun, TerraformError>> + Send;
-
-    /// The run of `workspace` whose message holds `marker`.
-    fn find_run(
-        &self,
-        workspace: &WorkspaceId,
-        marker: &Marker,
-    ) -> impl Future<Output = Result<Option<CreatedRun>, TerraformError>> + Send;
-
-    /// The id that `workspace` has now; None if it is gone or not to be seen.
-    fn workspace_id(
-        &self,
-        workspace: &Workspace,
-    ) -> impl Future<Output = Result<Option<WorkspaceId>, TerraformError>> + Send;
+/// A person has stopped the creation of runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// When.
+    pub since: Timestamp,
+    /// Why, in that person's words.
+    pub why: String,
 }

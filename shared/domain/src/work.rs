@@ -4,13 +4,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decide::{Cause, Decision, Verdict};
 use crate::digest::of_texts;
 use crate::facts::{InputsKey, StateFacts};
 use crate::graph::Graph;
-use crate::names::{RunId, Workspace};
+use crate::names::{Host, Organization, RunId, StateVersionId, Workspace, WorkspaceId};
+use crate::policy::Autonomy;
 use crate::run::RunReport;
 use crate::time::Timestamp;
+use crate::verdict::{Cause, Decision, Verdict};
 
 /// Which function serves the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +52,10 @@ pub enum WorkKey {
     },
     /// It is to be found out whether a workspace is still there.
     Verify(Workspace),
+    /// The current state of a workspace is to be read, whatever was heard of its runs.
+    Read(Workspace),
+    /// The workspaces of an organization are to be listed.
+    Survey(Host, Organization),
     /// A run is to be created.
     Create(Workspace),
 }
@@ -60,7 +65,12 @@ impl WorkKey {
     #[must_use]
     pub fn queue(&self) -> Queue {
         match self {
-            Self::Run(..) | Self::Look(_) | Self::Waiter { .. } | Self::Verify(_) => Queue::Index,
+            Self::Run(..)
+            | Self::Look(_)
+            | Self::Waiter { .. }
+            | Self::Verify(_)
+            | Self::Read(_)
+            | Self::Survey(..) => Queue::Index,
             Self::Create(_) => Queue::Create,
         }
     }
@@ -79,6 +89,8 @@ impl fmt::Display for WorkKey {
             Self::Look(workspace) => write!(f, "look at {}", workspace.short()),
             Self::Waiter { holder, waiter } => write!(f, "wait of {} for {}", waiter.short(), holder.short()),
             Self::Verify(workspace) => write!(f, "whether {} is there", workspace.short()),
+            Self::Read(workspace) => write!(f, "state of {}", workspace.short()),
+            Self::Survey(_, organization) => write!(f, "list of the workspaces of {organization}"),
             Self::Create(workspace) => write!(f, "run in {}", workspace.short()),
         }
     }
@@ -110,8 +122,56 @@ pub enum Task {
     Waiter,
     /// Find out whether a workspace is still there.
     Verify,
+    /// Read a workspace's current state.
+    Read(Reading),
+    /// List the workspaces of an organization.
+    Survey(Survey),
     /// Create a run.
     Create(Order),
+}
+
+/// A state that is to be read though no run told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The workspace, by id.
+    pub id: WorkspaceId,
+    /// It is taken as it is, and makes nobody stale: nothing was known of the workspace before.
+    #[serde(default)]
+    pub baseline: bool,
+    /// What its tags allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tagged: Option<Autonomy>,
+}
+
+/// How far the workspaces of an organization have been listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Survey {
+    /// What is under way.
+    pub scope: SurveyScope,
+    /// The next page, from 1.
+    pub page: u32,
+    /// How many workspaces have been listed.
+    pub listed: u32,
+    /// How many there are, as HCP Terraform says.
+    pub total: u32,
+    /// How many of those listed have a state that was not known.
+    pub unknown: u32,
+    /// When everything was listed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Timestamp>,
+}
+
+/// Which workspaces a survey lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum SurveyScope {
+    /// Those that ran last, until all on a page are as they are known: finds what no notification told.
+    #[default]
+    LatelyRun,
+    /// Those whose state changed last, likewise.
+    LatelyChanged,
+    /// All of them.
+    All,
 }
 
 /// A run that is to be created.
@@ -123,29 +183,71 @@ pub struct Order {
     pub marker: Marker,
     /// Why.
     pub causes: Vec<Cause>,
+    /// Whether it may change anything.
+    #[serde(default)]
+    pub kind: RunKind,
+    /// The change it follows from; unknown of orders from before waves were told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave: Option<Wave>,
     /// When the newest of the causes' state versions was written: whatever run comes of this is younger.
     pub newest: Timestamp,
     /// When it was decided.
     pub decided_at: Timestamp,
 }
 
+/// Whether a run may change anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// It plans, and applies where the workspace's own setting says so.
+    #[default]
+    Apply,
+    /// It only plans. HCP Terraform never notifies of such a run.
+    PlanOnly,
+}
+
+/// Everything that follows from one change: where it began, and how many steps it has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wave {
+    /// The workspace where it began.
+    pub root: Workspace,
+    /// The state version it began with.
+    pub origin: StateVersionId,
+    /// How many steps below the root.
+    pub depth: u32,
+}
+
 impl Order {
     /// The order that carries out `decision` about `workspace`, if that is to run.
     #[must_use]
     pub fn of(workspace: &Workspace, decision: &Decision, graph: &Graph, now: Timestamp) -> Option<Self> {
-        let inputs = decision.inputs.filter(|_| decision.verdict == Verdict::Run)?;
+        let kind = match decision.verdict {
+            Verdict::Run => RunKind::Apply,
+            Verdict::Plan => RunKind::PlanOnly,
+            _ => return None,
+        };
+        let inputs = decision.inputs?;
         // The state versions go into the marker, as the same values coming back later are another change.
-        let states: Vec<&StateFacts> = decision
+        let states: Vec<(&Workspace, &StateFacts)> = decision
             .causes
             .iter()
-            .filter_map(|cause| graph.facts(graph.number(&cause.producer)?).state.as_ref())
+            .filter_map(|cause| Some((&cause.producer, graph.facts(graph.number(&cause.producer)?).state.as_ref()?)))
             .collect();
-        let newest = states.iter().map(|state| state.created_at).max().unwrap_or_default();
+        let newest = states.iter().map(|(_, state)| state.created_at).max().unwrap_or_default();
         let (name, key) = (workspace.to_string(), inputs.to_string());
-        let versions = states.iter().map(|state| state.version.as_str());
-        let digest = of_texts([name.as_str(), key.as_str()].into_iter().chain(versions)).to_string();
+        let versions = states.iter().map(|(_, state)| state.version.as_str());
+        let only = (kind == RunKind::PlanOnly).then_some("plan only");
+        let digest = of_texts([name.as_str(), key.as_str()].into_iter().chain(versions).chain(only)).to_string();
         let marker = Marker(format!("{MARKER_PREFIX}{}", &digest[..MARKER_DIGITS]));
-        Some(Self { inputs, marker, causes: decision.causes.clone(), newest, decided_at: now })
+        let wave = states.iter().map(|(producer, state)| state.wave_below(producer)).max_by_key(|wave| wave.depth);
+        Some(Self { inputs, marker, causes: decision.causes.clone(), kind, wave, newest, decided_at: now })
+    }
+
+    /// Whether the run of `report` was created for this order: its message tells, even to someone who hears of the
+    /// run before its creation is on record.
+    #[must_use]
+    pub fn made(&self, report: &RunReport) -> bool {
+        report.marker.as_ref() == Some(&self.marker)
     }
 
     /// The message of the run: who caused it, in people's words, then the marker.
@@ -161,6 +263,20 @@ impl Order {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Marker(pub String);
+
+impl Marker {
+    /// How the run is counted against budgets: with its workspace, so that its count can be checked.
+    #[must_use]
+    pub fn counted_in(&self, workspace: &Workspace) -> String {
+        format!("{self} {workspace}")
+    }
+
+    /// The workspace of a run that is counted.
+    #[must_use]
+    pub fn counted_workspace(counted: &str) -> Option<Workspace> {
+        counted.split_once(' ')?.1.parse().ok()
+    }
+}
 
 const MARKER_PREFIX: &str = "sluice-";
 const MARKER_DIGITS: usize = 16;
@@ -192,6 +308,8 @@ mod tests {
             inputs: InputsKey("00112233445566778899aabbccddeeff".parse().unwrap()),
             marker: Marker("sluice-0011223344556677".into()),
             causes: Vec::new(),
+            kind: RunKind::Apply,
+            wave: None,
             newest: Timestamp(0),
             decided_at: Timestamp(0),
         };

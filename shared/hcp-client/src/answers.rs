@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
-use sluice_domain::ports::TerraformError;
-use sluice_domain::{Standing, Timestamp};
+use sluice_domain::ports::{TerraformError, WorkspaceFound};
+use sluice_domain::{Autonomy, Standing, Timestamp};
 use sluice_hcp::wire::{parse_timestamp, standing_of_status};
 
 use crate::failure::bad_answer;
@@ -60,8 +60,28 @@ pub(crate) struct Identifier {
 
 /// A workspace.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) struct WorkspaceAttributes {
     pub(crate) name: String,
+    /// Missing or null where there are none. Anything but a list of words is an error: tags say what is forbidden, too.
+    pub(crate) tag_names: Option<Vec<String>>,
+}
+
+/// Something in a list, which is read on if one thing in it cannot be.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Maybe<T> {
+    It(T),
+    Other(IgnoredAny),
+}
+
+impl<T> Maybe<T> {
+    pub(crate) fn it(self) -> Option<T> {
+        match self {
+            Self::It(it) => Some(it),
+            Self::Other(_) => None,
+        }
+    }
 }
 
 /// A run.
@@ -149,6 +169,23 @@ pub(crate) fn timestamp(action: &'static str, text: &str) -> Result<Timestamp, T
     parse_timestamp(text).map_err(|_| bad_answer(action, "a time is not one"))
 }
 
+/// A workspace as its own endpoints describe it, by id or by name.
+pub(crate) fn workspace_found(
+    action: &'static str,
+    workspace: &Resource<WorkspaceAttributes>,
+) -> Result<WorkspaceFound, TerraformError> {
+    let id = parsed(action, "the workspace's id", &workspace.id)?;
+    Ok(WorkspaceFound { id, name: workspace.attributes.name.clone(), tagged: workspace.attributes.tagged() })
+}
+
+impl WorkspaceAttributes {
+    /// What its tags allow. Only plain tags count, which the workspace itself lists by name: tags of a key and a value,
+    /// also those that it has from its project, are asked for elsewhere, and are not.
+    pub(crate) fn tagged(&self) -> Option<Autonomy> {
+        Autonomy::of_tags(self.tag_names.iter().flatten().map(String::as_str))
+    }
+}
+
 impl RunAttributes {
     /// Where it stands; None if its status is new to Sluice.
     pub(crate) fn standing(&self) -> Option<Standing> {
@@ -195,6 +232,21 @@ mod tests {
             (r#"{"resources":"none"}"#, None),
         ] {
             assert_eq!(listed(json), expect, "{json}");
+        }
+    }
+
+    #[test]
+    fn plain_tags_say_what_is_allowed_and_whatever_else_stands_in_their_place_is_refused() {
+        let tagged = |json: &str| serde_json::from_str::<WorkspaceAttributes>(json).ok().map(|it| it.tagged());
+        for (json, expect) in [
+            (r#"{"name":"a"}"#, Some(None)),
+            (r#"{"name":"a","tag-names":null}"#, Some(None)),
+            (r#"{"name":"a","tag-names":["prod","sluice:plan"]}"#, Some(Some(Autonomy::Plan))),
+            (r#"{"name":"a","tag-names":["sluice:run","sluice:observe"]}"#, Some(Some(Autonomy::Observe))),
+            (r#"{"name":"a","tag-names":["sluice:"],"effective-tag-bindings":["sluice:run"]}"#, Some(None)),
+            (r#"{"name":"a","tag-names":{"sluice":"observe"}}"#, None),
+        ] {
+            assert_eq!(tagged(json), expect, "{json}");
         }
     }
 

@@ -18,6 +18,7 @@ mod download;
 mod failure;
 mod findings;
 mod hop;
+mod list;
 mod runs;
 mod states;
 mod tls;

@@ -1,11 +1,11 @@
 //! The domain's `Runs`: runs created, and found again.
 
 use serde_json::json;
-use sluice_domain::ports::{CreatedRun, Runs, TerraformError};
-use sluice_domain::{Marker, Workspace, WorkspaceId};
+use sluice_domain::ports::{CreatedRun, Runs, TerraformError, WorkspaceFound};
+use sluice_domain::{Marker, RunKind, Workspace, WorkspaceId};
 use tracing::debug;
 
-use crate::answers::{Document, Identifier, Resource, RunAttributes, parsed, timestamp};
+use crate::answers::{Document, Resource, RunAttributes, parsed, timestamp, workspace_found};
 use crate::call::{Endpoint, unless_absent};
 use crate::client::Client;
 
@@ -16,10 +16,19 @@ const FINDING_WORKSPACE: &str = "looking for a workspace";
 type Run = Resource<RunAttributes>;
 
 impl Runs for Client {
-    async fn create_run(&self, workspace: &WorkspaceId, message: &str) -> Result<CreatedRun, TerraformError> {
+    async fn create_run(
+        &self,
+        workspace: &WorkspaceId,
+        message: &str,
+        kind: RunKind,
+    ) -> Result<CreatedRun, TerraformError> {
+        let mut attributes = json!({ "message": message });
+        if kind == RunKind::PlanOnly {
+            attributes["plan-only"] = true.into();
+        }
         let body = json!({ "data": {
             "type": "runs",
-            "attributes": { "message": message },
+            "attributes": attributes,
             "relationships": { "workspace": { "data": { "type": "workspaces", "id": workspace } } },
         }});
         let answer: Document<Run> = self.post(CREATING_RUN, Endpoint::new(&["runs"]), body.to_string()).await?;
@@ -27,25 +36,32 @@ impl Runs for Client {
     }
 
     /// One request of the thirty a minute that HCP Terraform allows for lists of runs.
-    async fn find_run(&self, workspace: &WorkspaceId, marker: &Marker) -> Result<Option<CreatedRun>, TerraformError> {
+    async fn find_run(
+        &self,
+        workspace: &WorkspaceId,
+        marker: &Marker,
+        kind: RunKind,
+    ) -> Result<Option<CreatedRun>, TerraformError> {
         // Ended runs too: the one looked for may have failed meanwhile.
-        let query = [("search[basic]", marker.0.as_str()), ("page[size]", "20")];
+        let mut query = vec![("search[basic]", marker.0.as_str()), ("page[size]", "20")];
+        if kind == RunKind::PlanOnly {
+            // Lists leave these runs out unless they are asked for.
+            query.push(("filter[operation]", "plan_only"));
+        }
         let path = ["workspaces", workspace.as_str(), "runs"];
         let endpoint = Endpoint { query: &query, ..Endpoint::new(&path) };
         let answer: Document<Vec<Run>> = self.get(FINDING_RUN, endpoint).await?;
         oldest_with(marker, &answer.data)
     }
 
-    async fn workspace_id(&self, workspace: &Workspace) -> Result<Option<WorkspaceId>, TerraformError> {
+    async fn workspace_named(&self, workspace: &Workspace) -> Result<Option<WorkspaceFound>, TerraformError> {
         if workspace.host != *self.host() {
             debug!("{workspace} is not on {}, so there is nobody to ask", self.host());
             return Ok(None);
         }
         let path = ["organizations", workspace.organization.as_str(), "workspaces", workspace.name.as_str()];
         let answer = unless_absent(self.get(FINDING_WORKSPACE, Endpoint::new(&path)).await)?;
-        answer
-            .map(|Document::<Identifier> { data }| parsed(FINDING_WORKSPACE, "the workspace's id", &data.id))
-            .transpose()
+        answer.map(|Document { data }| workspace_found(FINDING_WORKSPACE, &data)).transpose()
     }
 }
 

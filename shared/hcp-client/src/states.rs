@@ -1,11 +1,11 @@
 //! The domain's `States`: what workspaces and runs are at the moment.
 
-use sluice_domain::ports::{DownloadUrl, StateVersion, States, TerraformError, WorkspaceFound};
-use sluice_domain::{Findings, RunReport, StateFacts, Workspace, WorkspaceId};
+use sluice_domain::ports::{DownloadUrl, ListPage, StateVersion, States, TerraformError, WorkspaceFound};
+use sluice_domain::{Findings, Organization, RunReport, StateFacts, SurveyScope, Workspace, WorkspaceId};
 
 use crate::answers::{
-    Document, Listed, Resource, RunAttributes, StateVersionAttributes, StateVersionRelationships, WorkspaceAttributes,
-    parsed, timestamp,
+    Document, Listed, Resource, RunAttributes, StateVersionAttributes, StateVersionRelationships, parsed, timestamp,
+    workspace_found,
 };
 use crate::call::{Endpoint, unless_absent};
 use crate::client::Client;
@@ -39,12 +39,16 @@ impl States for Client {
     async fn workspace(&self, id: &WorkspaceId) -> Result<Option<WorkspaceFound>, TerraformError> {
         let endpoint = &["workspaces", id.as_str()];
         let answer = unless_absent(self.get(READING_WORKSPACE, Endpoint::new(endpoint)).await)?;
-        answer
-            .map(|Document { data }: Document<Resource<WorkspaceAttributes>>| {
-                let id = parsed(READING_WORKSPACE, "the workspace's id", &data.id)?;
-                Ok(WorkspaceFound { id, name: data.attributes.name })
-            })
-            .transpose()
+        answer.map(|Document { data }| workspace_found(READING_WORKSPACE, &data)).transpose()
+    }
+
+    async fn workspaces(
+        &self,
+        organization: &Organization,
+        scope: SurveyScope,
+        page: u32,
+    ) -> Result<Option<ListPage>, TerraformError> {
+        self.list_workspaces(organization, scope, page).await
     }
 
     async fn run(&self, report: &RunReport) -> Result<Option<RunReport>, TerraformError> {
@@ -62,14 +66,12 @@ fn state_version(resource: StateVersionResource) -> Result<StateVersion, Terrafo
         return Err(TerraformError::Busy { action: READING_STATE_VERSION, status: 200, detail });
     }
     let run = relationships.and_then(|related| related.run?.data);
-    let facts = StateFacts {
-        version: parsed(READING_STATE_VERSION, "the state version's id", &id)?,
-        serial: attributes.serial,
-        lineage: String::new(),
-        run: run.and_then(|run| run.id.parse().ok()),
-        created_at: timestamp(READING_STATE_VERSION, &attributes.created_at)?,
-        destroyed: false,
-    };
+    let facts = StateFacts::new(
+        parsed(READING_STATE_VERSION, "the state version's id", &id)?,
+        attributes.serial,
+        run.and_then(|run| run.id.parse().ok()),
+        timestamp(READING_STATE_VERSION, &attributes.created_at)?,
+    );
     // A state without resources is small, and only its file tells whether it has outputs: that one is read whole.
     let listed = if attributes.resources_processed == Some(true) { attributes.resources } else { Listed::Unknown };
     let download = download(attributes.hosted_state_download_url, attributes.encrypted_state_download_url.as_deref())?;

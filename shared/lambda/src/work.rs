@@ -40,7 +40,7 @@ pub async fn conclude<E: Classify + 'static>(
 ) -> Result<(), StoreError> {
     let Failed { error, tried } = match result {
         Ok(Next::Done) => return worklist.complete(claimed).await,
-        Ok(Next::Again(until)) => return worklist.postpone(claimed, until).await,
+        Ok(Next::Again(until)) => return worklist.postpone(claimed, until, None).await,
         Err(failed) => failed,
     };
     let (work, attempts, text) = (&claimed.key, claimed.attempts, chain(&error));

@@ -1,14 +1,16 @@
 //! The client against the simulated HCP Terraform: that the two halves of its API fit.
 
-use sluice_domain::ports::{Runs, States, TerraformError};
-use sluice_domain::{Classify, Fault, Marker, RunReport, Standing, Timestamp, Workspace, WorkspaceId};
+use sluice_domain::ports::{Runs, States, TerraformError, WorkspaceFound};
+use sluice_domain::{
+    Autonomy, Classify, Fault, Marker, RunKind, RunReport, Standing, Timestamp, Workspace, WorkspaceId,
+};
 use sluice_hcp::digest::Digester;
 use sluice_hcp_client::{Client, Settings};
 use sluice_tests::hcp::{
-    ApiFault, ApiMishap, Downloads, Hcp, Limits, Options, Output, Read, Route, TokenKind, WorkspaceSpec,
+    ApiFault, ApiMishap, Downloads, Hcp, Limits, Options, Output, Read, Route, RunStatus, TokenKind, WorkspaceSpec,
 };
 
-fn client(hcp: &Hcp, token: &str) -> Client {
+pub(super) fn client(hcp: &Hcp, token: &str) -> Client {
     let digester = Digester::new(&vec![7; 32].into());
     let address = hcp.address().parse().expect("the simulator has an address");
     let host = Some("app.terraform.io".parse().expect("a host"));
@@ -61,12 +63,12 @@ async fn a_run_that_was_created_without_an_answer_is_found_by_its_marker() {
     let (hcp, client) = world().await;
     let (net, marker) = (id(&hcp, "net"), Marker("sluice-00112233".to_owned()));
     let message = format!("Outputs changed in acme/dns [{marker}]");
-    assert_eq!(client.find_run(&net, &marker).await.unwrap(), None);
+    assert_eq!(client.find_run(&net, &marker, RunKind::Apply).await.unwrap(), None);
     for lost in [ApiMishap::CutAfterEffect, ApiMishap::StatusAfterEffect(502), ApiMishap::TruncatedBody] {
         hcp.faults(|faults| faults.api.push(ApiFault::next(Route::CreateRun, 1, lost)));
-        let error = client.create_run(&net, &message).await.unwrap_err();
+        let error = client.create_run(&net, &message, RunKind::Apply).await.unwrap_err();
         assert!(error.may_have_had_effect() && error.fault() == Fault::TRANSIENT, "{lost:?}: {error}");
-        let found = client.find_run(&net, &marker).await.unwrap().unwrap();
+        let found = client.find_run(&net, &marker, RunKind::Apply).await.unwrap().unwrap();
         assert_eq!(found.run.as_str(), hcp.runs("net")[0].id, "the first of those with the marker");
     }
     assert_eq!(hcp.count(Route::CreateRun), 3, "none was tried twice");
@@ -76,7 +78,7 @@ async fn a_run_that_was_created_without_an_answer_is_found_by_its_marker() {
 async fn a_run_is_followed_to_its_end_and_still_found_then() {
     let (hcp, client) = world().await;
     let net = id(&hcp, "net");
-    let created = client.create_run(&net, "a change [sluice-1]").await.unwrap();
+    let created = client.create_run(&net, "a change [sluice-1]", RunKind::Apply).await.unwrap();
     let heard = RunReport {
         workspace: named("net"),
         workspace_id: net.clone(),
@@ -94,19 +96,47 @@ async fn a_run_is_followed_to_its_end_and_still_found_then() {
     hcp.settled().await;
     let applied = client.run(&heard).await.unwrap().unwrap();
     assert_eq!(applied.standing, Standing::Applied);
-    assert_eq!(client.find_run(&net, &Marker("sluice-1".to_owned())).await.unwrap(), Some(created.clone()));
+    assert_eq!(
+        client.find_run(&net, &Marker("sluice-1".to_owned()), RunKind::Apply).await.unwrap(),
+        Some(created.clone())
+    );
     let state = client.current_state(&net).await.unwrap().unwrap();
     assert_eq!(state.facts.run, Some(created.run));
+}
+
+#[tokio::test]
+async fn a_run_that_only_plans_is_created_once_and_found_among_its_like() {
+    let (hcp, client) = world().await;
+    hcp.auto_apply("net", true);
+    let (net, marker) = (id(&hcp, "net"), Marker("sluice-0011223344556677".to_owned()));
+    let message = format!("Outputs changed in acme/dns [{marker}]");
+    hcp.faults(|faults| faults.api.push(ApiFault::next(Route::CreateRun, 1, ApiMishap::CutAfterEffect)));
+    assert!(client.create_run(&net, &message, RunKind::PlanOnly).await.unwrap_err().may_have_had_effect());
+    let found = client.find_run(&net, &marker, RunKind::PlanOnly).await.unwrap().unwrap();
+    assert_eq!(client.find_run(&net, &marker, RunKind::Apply).await.unwrap(), None, "it is none of those that apply");
+    hcp.settled().await;
+    let run = hcp.run(found.run.as_str()).unwrap();
+    assert!(run.plan_only && run.status == RunStatus::PlannedAndFinished && run.has_changes, "{run:?}");
+    assert_eq!(client.current_state(&net).await.unwrap(), None, "and it changed nothing");
+    assert_eq!(client.find_run(&net, &marker, RunKind::PlanOnly).await.unwrap(), Some(found));
+
+    let applies = client.create_run(&net, &message, RunKind::Apply).await.unwrap();
+    assert_eq!(client.find_run(&net, &marker, RunKind::Apply).await.unwrap(), Some(applies));
 }
 
 #[tokio::test]
 async fn workspaces_are_known_by_name_and_by_id() {
     let (hcp, client) = world().await;
     let net = id(&hcp, "net");
-    assert_eq!(client.workspace_id(&named("net")).await.unwrap(), Some(net.clone()));
+    let found = WorkspaceFound { id: net.clone(), name: "net".to_owned(), tagged: None };
+    assert_eq!(client.workspace_named(&named("net")).await.unwrap(), Some(found.clone()));
+    hcp.set_tags("net", &["prod", "sluice:plan"]);
+    let tagged = WorkspaceFound { tagged: Some(Autonomy::Plan), ..found };
+    assert_eq!(client.workspace_named(&named("net")).await.unwrap(), Some(tagged.clone()));
+    assert_eq!(client.workspace(&net).await.unwrap(), Some(tagged));
     hcp.rename("net", "network");
     assert_eq!(client.workspace(&net).await.unwrap().unwrap().name, "network");
-    assert_eq!(client.workspace_id(&named("net")).await.unwrap(), None);
+    assert_eq!(client.workspace_named(&named("net")).await.unwrap(), None);
     hcp.delete("network");
     assert_eq!(client.workspace(&net).await.unwrap(), None);
 }
@@ -115,11 +145,11 @@ async fn workspaces_are_known_by_name_and_by_id() {
 async fn a_refusal_says_what_to_do() {
     let (hcp, client) = world().await;
     hcp.add_workspace(WorkspaceSpec::new("bare").unconfigured());
-    let bare = client.create_run(&id(&hcp, "bare"), "m").await;
+    let bare = client.create_run(&id(&hcp, "bare"), "m", RunKind::Apply).await;
     assert!(matches!(bare, Err(TerraformError::NoConfiguration)), "{bare:?}");
 
     hcp.add_token("of-acme", TokenKind::Organization, "acme");
-    let organization = self::client(&hcp, "of-acme").create_run(&id(&hcp, "net"), "m").await;
+    let organization = self::client(&hcp, "of-acme").create_run(&id(&hcp, "net"), "m", RunKind::Apply).await;
     assert!(matches!(organization, Err(TerraformError::NotFound { .. })), "{organization:?}");
 
     hcp.limits(Limits { per_second: Some(1), ..Limits::NONE });

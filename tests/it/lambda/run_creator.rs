@@ -16,6 +16,8 @@ pub(super) fn order() -> Order {
         inputs: InputsKey("00112233445566778899aabbccddeeff".parse().unwrap()),
         marker: Marker(MARKER.to_owned()),
         causes: Vec::new(),
+        kind: sluice_domain::RunKind::Apply,
+        wave: None,
         newest: Timestamp(0),
         decided_at: Timestamp(0),
     }

@@ -32,6 +32,17 @@ impl Stage {
 
     /// The same, with other timings of runs and more environment.
     pub async fn with(text: &str, timings: Timings, more: Vars) -> Self {
+        let mut stage = Self::unheard(text, timings, more).await;
+        for name in stage.names() {
+            stage.hcp.start_run(&name, RunOptions::new("first run"));
+        }
+        stage.rest().await;
+        stage.learned = stage.names().into_iter().map(|name| (name.clone(), stage.hcp.runs(&name).len())).collect();
+        stage
+    }
+
+    /// A server that has heard of none of them yet.
+    pub async fn unheard(text: &str, timings: Timings, more: Vars) -> Self {
         let options = Options { token: API_TOKEN.to_owned(), timings, ..Options::default() };
         let hcp = Hcp::start(options).await;
         add(&hcp, text);
@@ -47,13 +58,7 @@ impl Stage {
         let address = server.address.clone();
         let url = format!("http://{address}");
         hcp.notify_all(&format!("{url}/notifications"), NOTIFICATION_TOKEN);
-        let mut stage = Self { hcp, server: Some(server), vars, url, address, directory, learned: BTreeMap::new() };
-        for name in stage.names() {
-            stage.hcp.start_run(&name, RunOptions::new("first run"));
-        }
-        stage.rest().await;
-        stage.learned = stage.names().into_iter().map(|name| (name.clone(), stage.hcp.runs(&name).len())).collect();
-        stage
+        Self { hcp, server: Some(server), vars, url, address, directory, learned: BTreeMap::new() }
     }
 
     pub fn data(&self) -> PathBuf {
@@ -83,6 +88,17 @@ impl Stage {
         let data = self.data();
         let arguments: Vec<&str> = arguments.iter().copied().chain(["--data-dir", data.to_str().unwrap()]).collect();
         run(&arguments, &self.vars).await
+    }
+
+    /// Waits until a command prints this.
+    pub async fn until_printed(&self, arguments: &[&str], text: &str) {
+        let waiting = async {
+            while !self.sluice(arguments).await.stdout.contains(text) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let ended = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(ended.is_ok(), "{arguments:?} prints {}", self.sluice(arguments).await.stdout);
     }
 
     /// Changes the output `id` of a workspace, and runs it.

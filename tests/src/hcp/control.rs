@@ -165,6 +165,12 @@ impl Hcp {
         self.settings(workspace, |workspace| workspace.auto_apply = auto_apply);
     }
 
+    /// A person sets a workspace's tags; those that it had are gone.
+    #[track_caller]
+    pub fn set_tags(&self, workspace: &str, tags: &[&str]) {
+        self.settings(workspace, |workspace| workspace.tags = tags.iter().map(|&tag| tag.to_owned()).collect());
+    }
+
     /// A person takes a workspace's configuration versions away: no run can be created until the next
     /// [`change`](Self::change).
     #[track_caller]
@@ -198,6 +204,15 @@ impl Hcp {
             version.serial = version.serial.max(serial);
             world.add_state_version(version);
         });
+    }
+
+    /// Writes a state in which this output has this value and all else is as it was, without any run, as `terraform
+    /// state push` or an apply on somebody's own machine does. Nobody is told, and the configuration stays: the next
+    /// run plans to put back what that says.
+    #[track_caller]
+    pub fn push_state(&self, workspace: &str, output: &str, value: impl Into<Value>) {
+        let value = value.into();
+        self.change_of(workspace, |world, id| world.push_state(id, output, &value));
     }
 
     /// Sets how a workspace's runs fail. `set` must not ask the simulator.

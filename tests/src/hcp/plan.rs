@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::core::Job;
-use super::evaluate::{Outputs, ReadState, evaluate, fingerprint};
+use super::evaluate::{OutputState, Outputs, ReadState, evaluate, fingerprint, sorted, type_of};
 use super::model::{Plan, Run, RunOptions, StateVersion, World};
 use super::program::{Read, ReadKind};
 use super::render_state::{Contents, TERRAFORM_VERSION, render};
@@ -70,6 +71,27 @@ impl World {
         version.mark = (!destroyed).then_some(plan.mark);
         version.destroyed = destroyed;
         self.add_state_version(version);
+    }
+
+    /// A state as the current one but for one output, which no run wrote.
+    pub fn push_state(&mut self, id: &str, output: &str, value: &Value) {
+        let workspace = &self.workspaces[id];
+        let current = self.current_state(workspace);
+        let mut outputs = current.map(|state| state.outputs.clone()).unwrap_or_default();
+        let reads = current.map(|state| state.reads.clone()).unwrap_or_default();
+        let mark = current.and_then(|state| state.mark.clone());
+        let sensitive = outputs.get(output).is_some_and(|output| output.sensitive);
+        outputs.insert(output.to_owned(), OutputState { kind: type_of(value), value: sorted(value), sensitive });
+        let contents = Contents {
+            serial: self.next_serial(id),
+            lineage: &workspace.lineage,
+            outputs: &outputs,
+            reads: &reads,
+            managed: mark.as_deref().map(|mark| (mark, workspace.program.depends_on_reads)),
+        };
+        let body = render(&contents);
+        let version = self.state_version(id, body, Duration::ZERO, false);
+        self.add_state_version(StateVersion { reads, mark, ..version });
     }
 
     /// One more than the last, whether that is visible yet or not.

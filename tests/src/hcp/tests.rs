@@ -3,6 +3,7 @@
 mod api;
 mod faults;
 mod life;
+mod list;
 mod states;
 mod world;
 

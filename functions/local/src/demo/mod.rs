@@ -13,8 +13,8 @@ use sluice_aws::Table;
 use sluice_domain::ports::{FactStore, StoreError};
 use sluice_domain::{Decision, Host, Policy, Timestamp, Verdict, Workspace};
 use sluice_hcp::signature::Keys;
-use sluice_lambda::{TfeAddress, now};
-use sluice_state_indexer::WATCH_MS;
+use sluice_lambda::{API_REQUESTS_PER_SECOND, TfeAddress, now};
+use sluice_state_indexer::{SURVEY_MS, WATCH_MS};
 use sluice_tests::hcp::scenario::{Acme, acme};
 use sluice_tests::hcp::{Hcp, Options, RunOptions, Timings};
 use tokio::net::TcpListener;
@@ -99,6 +99,8 @@ impl Stage {
             keys: Keys::new(&[SecretString::from(NOTIFICATION_TOKEN)]),
             policy: Policy::default(),
             watch_ms: WATCH_MS,
+            survey_ms: SURVEY_MS,
+            api_requests_per_second: API_REQUESTS_PER_SECOND,
         };
         let functions = functions(parts)?;
         let address = options.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));

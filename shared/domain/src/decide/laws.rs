@@ -97,14 +97,8 @@ impl World {
             producers: Some(producers.collect()),
             empty: false,
         };
-        let state = StateFacts {
-            version: format!("sv-{}", self.clock).parse().unwrap(),
-            serial: self.clock,
-            lineage: String::new(),
-            run: Some(report.run.clone()),
-            created_at: at,
-            destroyed: false,
-        };
+        let version = format!("sv-{}", self.clock).parse().unwrap();
+        let state = StateFacts::new(version, self.clock, Some(report.run.clone()), at);
         let known = self.facts.clone();
         let facts = self.facts.entry(workspace(number)).or_default();
         facts.learn(state, findings, at);

@@ -7,6 +7,7 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use crate::facts::{ActiveRun, Edge, Outputs, Refusal, StateFacts};
+use crate::policy::AutonomyRules;
 use crate::{Digest, Graph, Standing};
 
 const NOW: Timestamp = Timestamp(10_000_000);
@@ -38,14 +39,10 @@ fn world(text: &str) -> BTreeMap<Workspace, Facts> {
             [] => {
                 let (values, at) = tail.split_once(" at ").unwrap_or((tail, "1000"));
                 facts.outputs = outputs(&values.replace(' ', ""));
-                facts.state = Some(StateFacts {
-                    version: format!("sv-{}-{at}", words[0]).parse().unwrap(),
-                    serial: 1,
-                    lineage: String::new(),
-                    run: None,
-                    created_at: Timestamp(at.trim().parse().unwrap()),
-                    destroyed: tail.trim() == "destroyed",
-                });
+                let version = format!("sv-{}-{at}", words[0]).parse().unwrap();
+                let created_at = Timestamp(at.trim().parse().unwrap());
+                let destroyed = tail.trim() == "destroyed";
+                facts.state = Some(StateFacts { destroyed, ..StateFacts::new(version, 1, None, created_at) });
             }
             ["reads", producer] => {
                 let edge = Edge { observed: outputs(&tail.replace(' ', "")), ..Edge::default() };
@@ -385,7 +382,7 @@ fn an_edge_that_is_gone_does_not_trigger() {
 
 #[test]
 fn an_observer_only_looks() {
-    let observe = Policy { autonomy: Autonomy::Observe, ..Policy::default() };
+    let observe = Policy { autonomy: AutonomyRules::all(Autonomy::Observe), ..Policy::default() };
     check_with(
         &observe,
         "net: vpc=2

@@ -90,6 +90,17 @@ impl Call {
 
     /// One page of `items`, newest or first ones first. `counted`: the answer tells how many there are in all.
     pub fn page<T>(&self, items: &[T], counted: bool, render: impl Fn(&T) -> Value) -> Reply {
+        self.page_including(items, counted, render, |_| None)
+    }
+
+    /// The same, with what `include` says of the items on the page.
+    pub fn page_including<T>(
+        &self,
+        items: &[T],
+        counted: bool,
+        render: impl Fn(&T) -> Value,
+        include: impl Fn(&T) -> Option<Value>,
+    ) -> Reply {
         let number = |name| self.parameter(name).and_then(|text| text.parse::<usize>().ok()).filter(|&it| it > 0);
         let size = number("page[size]").unwrap_or(PAGE_SIZE.1).min(PAGE_SIZE.0);
         let page = number("page[number]").unwrap_or(1);
@@ -106,7 +117,12 @@ impl Call {
         let data: Vec<_> = items[start..end].iter().map(render).collect();
         let link = |page: usize| self.link(page, size);
         let links = json!({ "self": link(page), "first": link(1), "prev": previous.map(link), "next": next.map(link) });
-        Reply::json(200, &json!({ "data": data, "links": links, "meta": { "pagination": pagination } }))
+        let mut body = json!({ "data": data, "links": links, "meta": { "pagination": pagination } });
+        let included: Vec<_> = items[start..end].iter().filter_map(include).collect();
+        if !included.is_empty() {
+            body["included"] = included.into();
+        }
+        Reply::json(200, &body)
     }
 
     fn link(&self, page: usize, size: usize) -> String {

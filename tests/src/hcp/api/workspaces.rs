@@ -1,6 +1,7 @@
 //! Accounts, organizations and workspaces.
 
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use crate::hcp::clock::millis;
 use crate::hcp::model::{Workspace, World};
@@ -39,8 +40,38 @@ impl World {
         };
         let of_organization = self.names.iter().filter(|((it, _), _)| it == organization);
         let workspaces = of_organization.filter_map(|(_, id)| self.workspaces.get(id));
-        let wanted: Vec<_> = workspaces.filter(|workspace| named(workspace) && tagged(workspace)).collect();
-        call.page(&wanted, true, |workspace| self.render_workspace(workspace))
+        let mut wanted: Vec<_> = workspaces.filter(|workspace| named(workspace) && tagged(workspace)).collect();
+        if let Some(order) = call.parameter("sort")
+            && !self.sort(&mut wanted, order)
+        {
+            return Reply::refusal(400, "bad request", "workspaces cannot be sorted by that");
+        }
+        let run = |workspace: &&Workspace| self.current_run(workspace).and_then(|run| self.runs.get(run));
+        let included = |workspace: &&Workspace| run(workspace).filter(|_| call.includes("current_run")).map(render_run);
+        call.page_including(&wanted, true, |workspace| self.render_workspace(workspace), included)
+    }
+
+    /// Sorts as documented, `-` in front for the other way round; false if it is by anything else. Where workspaces
+    /// without a run stand is not documented: here they come after the others if the latest run is first.
+    fn sort(&self, workspaces: &mut [&Workspace], order: &str) -> bool {
+        let run_created_at = |workspace: &&Workspace| {
+            self.current_run(workspace).and_then(|run| self.runs.get(run)).map(|run| run.created_at)
+        };
+        match order.trim_start_matches('-') {
+            "name" => workspaces.sort_by(|one, other| one.name.cmp(&other.name)),
+            "current-run.created-at" => workspaces.sort_by_key(run_created_at),
+            "latest-change-at" => workspaces.sort_by_key(|workspace| self.latest_change_at(workspace)),
+            _ => return false,
+        }
+        if order.starts_with('-') {
+            workspaces.reverse();
+        }
+        true
+    }
+
+    /// When the latest state version was created, or else the workspace.
+    fn latest_change_at(&self, workspace: &Workspace) -> OffsetDateTime {
+        self.current_state(workspace).map_or(workspace.created_at, |version| version.created_at)
     }
 
     pub(super) fn show_workspace(&self, workspace: Option<&Workspace>, call: &Call) -> Reply {
@@ -116,6 +147,7 @@ impl World {
             "attributes": {
                 "name": workspace.name,
                 "created-at": millis(workspace.created_at),
+                "latest-change-at": millis(self.latest_change_at(workspace)),
                 "locked": holder.is_some(),
                 "auto-apply": workspace.auto_apply,
                 "auto-apply-run-trigger": false,

@@ -126,11 +126,13 @@ async fn runs_are_listed_by_status_and_message() {
     assert_eq!(count("?filter%5Bstatus_group%5D=final").await, 1);
     assert_eq!(count("?filter[status]=planned,pending").await, 2);
     assert_eq!(count("?filter[operation]=plan_only").await, 1);
+    assert_eq!(count("?search[basic]=what").await, 0);
+    assert_eq!(count("?search[basic]=what&filter[operation]=plan_only").await, 1);
     let query = "?filter[status_group]=non_final&search[basic]=marker-1";
     assert_eq!(get(&hcp, &format!("{path}{query}")).await.body["data"][0]["id"], waiting.as_str());
     let all = get(&hcp, "/organizations/acme/runs?filter[workspace_names]=network").await.body;
     assert_eq!((all["data"].as_array().unwrap().len(), &all["meta"]["pagination"]["total-count"]), (3, &Value::Null));
-    assert_eq!(hcp.count(Route::ListRuns), 6);
+    assert_eq!(hcp.count(Route::ListRuns), 8);
     assert_eq!(hcp.requests().last().unwrap().status, Some(200));
 }
 

@@ -206,6 +206,32 @@ async fn a_speculative_run_neither_notifies_nor_writes_state() {
 }
 
 #[tokio::test]
+async fn a_speculative_run_goes_past_the_current_run_and_does_not_become_it() {
+    let hcp = pair().await;
+    hcp.auto_apply("network", false);
+    hcp.touch("network");
+    let current = hcp.start_run("network", RunOptions::default());
+    hcp.settled().await;
+    let speculative = hcp.start_run("network", RunOptions { auto_apply: Some(true), ..RunOptions::plan_only("if") });
+    hcp.settled().await;
+    assert_eq!(statuses(&hcp, &speculative), NO_CHANGES);
+    assert_eq!(hcp.run(&current).unwrap().status, RunStatus::Planned, "it still has its turn");
+    let shown = async || get(&hcp, &format!("/workspaces/{}", hcp.workspace_id("network"))).await.body["data"].take();
+    assert_eq!(shown().await["relationships"]["current-run"]["data"]["id"], current.as_str());
+
+    assert!(hcp.confirm(&current));
+    hcp.settled().await;
+    hcp.timings(Timings { plan: std::time::Duration::from_mins(1), ..Timings::default() });
+    let mut events = hcp.subscribe();
+    let planning = hcp.start_run("network", RunOptions::plan_only("another"));
+    while events.recv().await.unwrap().status != RunStatus::Planning {}
+    let shown = shown().await;
+    assert_eq!(shown["attributes"]["locked"], false, "one that plans locks nothing");
+    assert_eq!(shown["relationships"]["current-run"]["data"]["id"], current.as_str());
+    assert_eq!(shown["relationships"]["latest-run"]["data"]["id"], planning.as_str());
+}
+
+#[tokio::test]
 async fn a_run_without_changes_writes_no_state_version() {
     let (hcp, receiver) = (pair().await, Receiver::start().await);
     hcp.notify_of("app", &receiver.url, TOKEN, &["run:completed"]);

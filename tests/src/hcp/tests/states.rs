@@ -186,6 +186,30 @@ async fn any_bytes_can_be_a_state() {
     assert_eq!((hcp.serial("network"), &hcp.outputs("app")["vpc"]), (9, &json!("vpc-9")));
 }
 
+#[tokio::test]
+async fn a_state_is_pushed_without_a_run() {
+    let (hcp, receiver) = (pair().await, Receiver::start().await);
+    hcp.notify_all(&receiver.url, TOKEN);
+    hcp.push_state("app", "extra", json!(["b", 1]));
+    hcp.push_state("network", "vpc", "vpc-2");
+    assert_eq!((hcp.outputs("network"), hcp.serial("network")), ([("vpc".to_owned(), json!("vpc-2"))].into(), 2));
+    assert_eq!(hcp.outputs("app"), [("extra".to_owned(), json!(["b", 1])), ("vpc".to_owned(), json!("vpc-1"))].into());
+    assert_eq!(hcp.outdated().keys().collect::<Vec<_>>(), ["acme/app"], "what it had read is still in its state");
+    let current = get(&hcp, &format!("/workspaces/{}/current-state-version", hcp.workspace_id("app"))).await.body;
+    assert_eq!(current["data"]["relationships"]["run"]["data"], Value::Null);
+    assert_eq!(current["data"]["attributes"]["resources"][0]["type"], "data.terraform_remote_state");
+    assert!(hcp.history().is_empty() && receiver.payloads().is_empty(), "nobody is told");
+
+    let run = hcp.start_run("network", RunOptions::default());
+    hcp.settled().await;
+    assert!(hcp.run(&run).unwrap().has_changes, "a run puts back what the configuration says");
+    assert_eq!(hcp.outputs("network")["vpc"], "vpc-1");
+
+    hcp.add_workspace(WorkspaceSpec::new("local"));
+    hcp.push_state("local", "vpc", "vpc-l");
+    assert_eq!((hcp.serial("local"), &hcp.outputs("local")["vpc"]), (1, &json!("vpc-l")));
+}
+
 /// Downloads the current state of `app`, with or without the token, and says what came of it.
 async fn download(hcp: &Hcp, token: &str) -> (String, u16) {
     let current = get(hcp, &format!("/workspaces/{}/current-state-version", hcp.workspace_id("app"))).await;

@@ -1,0 +1,123 @@
+//! What the commands that do work are told by the environment.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use secrecy::{ExposeSecret, SecretSlice};
+use sluice_aws::Table;
+use sluice_aws::secrets::{resolve, resolve_lists};
+use sluice_domain::Policy;
+use sluice_hcp::signature::Keys;
+use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, api_requests_per_second, policy};
+use sluice_state_indexer::{WATCH_MS, survey_ms};
+
+use crate::functions::Parts;
+use crate::serve::ServeError;
+use crate::store::digest_key;
+
+/// A real table instead of the embedded one.
+const TABLE_VARIABLE: &str = "WORKSPACE_DEPENDENCIES_TABLE";
+
+/// Whether notifications are listened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ear {
+    /// They are, and have to be signed with a known token.
+    Open,
+    /// They are not.
+    Closed,
+}
+
+/// What the environment says, checked.
+#[derive(Debug)]
+pub struct Settings {
+    /// The instance.
+    pub terraform: TfeAddress,
+    api_token: SecretRef,
+    unsigned: bool,
+    tokens: Vec<SecretRef>,
+    digest_key: Vec<SecretRef>,
+    ca_bundle: Option<String>,
+    policy: Policy,
+    watch_ms: u64,
+    survey_ms: u64,
+    api_requests_per_second: u32,
+}
+
+impl Settings {
+    /// Reads the environment; the error lists everything that is wrong with it.
+    pub fn from_env(vars: &BTreeMap<String, String>, ear: Ear) -> Result<Self, InvalidConfig> {
+        let mut env = Env::new(vars);
+        let terraform = env.tfe_address();
+        let api_token = env.secret("API_TOKEN");
+        let unsigned = env.or("SLUICE_ALLOW_UNSIGNED", false);
+        let tokens = match (ear, unsigned) {
+            (Ear::Closed, _) | (_, Some(true)) => env.optional_secrets("NOTIFICATION_TOKEN"),
+            _ => env.secrets("NOTIFICATION_TOKEN"),
+        };
+        let digest_key = match env.optional::<String>(TABLE_VARIABLE).flatten() {
+            Some(_) => env.secret("SLUICE_DIGEST_KEY").map(|key| vec![key]),
+            None => env.optional_secrets("SLUICE_DIGEST_KEY"),
+        };
+        let ca_bundle = env.optional::<String>("SLUICE_CA_BUNDLE");
+        let policy = policy(&mut env);
+        let watch_ms = watch_ms(&mut env);
+        let survey_ms = survey_ms(&mut env);
+        let api_requests_per_second = api_requests_per_second(&mut env);
+        env.finish(|| {
+            Some(Self {
+                terraform: terraform?,
+                api_token: api_token?,
+                unsigned: unsigned?,
+                tokens: tokens?,
+                digest_key: digest_key?,
+                ca_bundle: ca_bundle?,
+                policy: policy?,
+                watch_ms: watch_ms?,
+                survey_ms: survey_ms?,
+                api_requests_per_second: api_requests_per_second?,
+            })
+        })
+    }
+
+    /// What the functions are made of, beside `table`. Secrets that are references are fetched. The digest key of an
+    /// embedded table lies in `directory`.
+    pub async fn parts(
+        self,
+        vars: &BTreeMap<String, String>,
+        table: Table,
+        directory: &Path,
+    ) -> Result<Parts, ServeError> {
+        let keys = Keys::new(&resolve_lists(vars, self.tokens).await?);
+        let digest_key = match resolve(vars, self.digest_key).await?.pop() {
+            Some(key) => SecretSlice::from(key.expose_secret().as_bytes().to_vec()),
+            None => digest_key(Some(directory))?,
+        };
+        Ok(Parts {
+            table,
+            digest_key,
+            terraform: self.terraform,
+            api_token: resolve(vars, vec![self.api_token]).await?.remove(0),
+            ca_bundle: self.ca_bundle.map(std::fs::read).transpose().map_err(ServeError::CaBundle)?,
+            keys: if self.unsigned { keys.allow_unsigned() } else { keys },
+            policy: self.policy,
+            watch_ms: self.watch_ms,
+            survey_ms: self.survey_ms,
+            api_requests_per_second: self.api_requests_per_second,
+        })
+    }
+}
+
+/// The real table that the environment names, if it does.
+pub fn table_name(vars: &BTreeMap<String, String>) -> Option<&str> {
+    vars.get(TABLE_VARIABLE).map(|name| name.trim()).filter(|name| !name.is_empty())
+}
+
+fn watch_ms(env: &mut Env<'_>) -> Option<u64> {
+    const VARIABLE: &str = "SLUICE_WATCH_SECONDS";
+    let seconds = env.or(VARIABLE, WATCH_MS / 1000)?;
+    if seconds == 0 {
+        env.fault(VARIABLE, "is 0, which would ask without a pause");
+        return None;
+    }
+    Some(seconds.saturating_mul(1000))
+}

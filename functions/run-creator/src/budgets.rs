@@ -1,0 +1,132 @@
+//! What keeps an order from becoming a run at once: a person's stop, what the workspace allows, and budgets. Nothing of
+//! it is lost: it waits, is decided anew, or a person decides.
+
+use sluice_domain::ports::{FactStore, Known, Runs, StoreError, Tallies, Tally, Worklist, WorkspaceFound, Write};
+use sluice_domain::{Autonomy, Budgets, Claimed, Marker, Order, RunKind, Timestamp, Verdict, Workspace};
+use tracing::info;
+
+use crate::{CreateError, Creator};
+
+/// How long an order waits before it is looked at whether runs may be created again, in milliseconds.
+const PAUSED_MS: u64 = 60_000;
+
+/// How long an order waits for one of the runs under way to end, in milliseconds.
+const FULL_MS: u64 = 30_000;
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// Why an order waits, though nothing is wrong with it.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// Until when.
+    until: Timestamp,
+    /// Why.
+    why: String,
+}
+
+impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
+    /// Why the run of `order` is not to be created now, if it is not. Otherwise it counts from now on.
+    pub(crate) async fn held(
+        &self,
+        workspace: &Workspace,
+        known: &Known,
+        found: &WorkspaceFound,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<Option<Held>, CreateError> {
+        if let Some(pause) = self.store.paused().await? {
+            let why = format!("no run is created since {}: {}", pause.since, pause.why);
+            return Ok(Some(Held { until: now.plus_ms(PAUSED_MS), why }));
+        }
+        match (self.policy.autonomy.of(workspace, found.tagged), order.kind) {
+            (Autonomy::Run, RunKind::Apply) | (Autonomy::Plan, RunKind::PlanOnly) => {}
+            (autonomy, _) => return self.decide_anew(workspace, found, autonomy, now).await.map(Some),
+        }
+        self.over_budget(workspace, known, order, now).await
+    }
+
+    /// The workspace's tags or the settings allow something else than when it was decided.
+    async fn decide_anew(
+        &self,
+        workspace: &Workspace,
+        found: &WorkspaceFound,
+        autonomy: Autonomy,
+        now: Timestamp,
+    ) -> Result<Held, CreateError> {
+        self.change(workspace, |Known { mut facts, version, .. }| {
+            let look = Write::Look { workspace: workspace.clone(), at: now };
+            if version == 0 || facts.tagged == found.tagged {
+                return vec![look];
+            }
+            facts.tagged = found.tagged;
+            vec![Write::Facts { workspace: workspace.clone(), facts: Box::new(facts), version }, look]
+        })
+        .await?;
+        let why = format!("what is allowed has changed since it was decided: {autonomy} now");
+        // By then it is decided anew, and this order is not wanted any more.
+        Ok(Held { until: now.plus_ms(PAUSED_MS), why })
+    }
+
+    async fn over_budget(
+        &self,
+        workspace: &Workspace,
+        known: &Known,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<Option<Held>, CreateError> {
+        let (store, budgets) = (&self.store, self.policy.budgets);
+        let run = &order.marker.0;
+        // What was refused and is here again, a person has had taken up again.
+        let replayed = known.decision.as_ref().is_some_and(|it| matches!(it.verdict, Verdict::Refused { .. }));
+        if let Some(wave) = order.wave.as_ref().filter(|_| budgets.wave_runs != Budgets::UNLIMITED && !replayed)
+            && !store.join(&Tally::Wave(wave.origin.clone()), run, budgets.wave_runs, now).await?
+        {
+            return Err(CreateError::WaveTooLarge(wave.root.clone(), budgets.wave_runs));
+        }
+        let hour = now.0 / HOUR_MS;
+        if budgets.runs_per_hour != Budgets::UNLIMITED
+            && !store.join(&Tally::Hour(hour), run, budgets.runs_per_hour, now).await?
+        {
+            let why = format!("{} runs have been created in this hour", budgets.runs_per_hour);
+            return Ok(Some(Held { until: Timestamp((hour + 1) * HOUR_MS), why }));
+        }
+        let counts = budgets.concurrent_runs != Budgets::UNLIMITED && order.kind == RunKind::Apply;
+        if counts && !self.join_under_way(&order.marker.counted_in(workspace), budgets.concurrent_runs, now).await? {
+            let why = format!("{} runs are under way", budgets.concurrent_runs);
+            return Ok(Some(Held { until: now.plus_ms(FULL_MS), why }));
+        }
+        Ok(None)
+    }
+
+    async fn join_under_way(&self, run: &str, most: u32, now: Timestamp) -> Result<bool, StoreError> {
+        if self.store.join(&Tally::UnderWay, run, most, now).await? {
+            return Ok(true);
+        }
+        // Whoever counts without a run must not count for ever.
+        let mut freed = false;
+        for counted in self.store.counted(&Tally::UnderWay).await? {
+            let Some(workspace) = Marker::counted_workspace(&counted) else { continue };
+            let Known { facts, ordered, .. } = self.store.known_one(&workspace).await?;
+            if !ordered && facts.active.values().all(|run| run.inputs.is_none()) {
+                self.store.leave(&Tally::UnderWay, &counted).await?;
+                freed = true;
+            }
+        }
+        if freed { self.store.join(&Tally::UnderWay, run, most, now).await } else { Ok(false) }
+    }
+
+    /// The run of `order` is not going to be.
+    pub(crate) async fn count_out(&self, workspace: &Workspace, order: &Order) -> Result<(), StoreError> {
+        if self.policy.budgets.concurrent_runs == Budgets::UNLIMITED {
+            return Ok(());
+        }
+        self.store.leave(&Tally::UnderWay, &order.marker.counted_in(workspace)).await
+    }
+
+    /// Puts an order off.
+    pub(crate) async fn hold(&self, claimed: &Claimed, held: Held) -> Result<(), StoreError> {
+        let Held { until, why } = held;
+        info!(work = %claimed.key, "put off the {} until {until}: {why}", claimed.key);
+        self.store.postpone(claimed, until, Some(&why)).await
+    }
+}
