@@ -181,6 +181,10 @@ impl<T: States + Send> States for Mortal<T> {
         self.life.look(self.inner.workspaces(organization, scope, page), no_terraform).await
     }
 
+    async fn is_whole(&self, report: &RunReport) -> Result<bool, TerraformError> {
+        self.life.look(self.inner.is_whole(report), no_terraform).await
+    }
+
     async fn run(&self, report: &RunReport) -> Result<Option<RunReport>, TerraformError> {
         self.life.look(self.inner.run(report), no_terraform).await
     }

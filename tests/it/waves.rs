@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sluice_domain::{Policy, Verdict};
+use sluice_domain::{Autonomy, AutonomyRules, Policy, Verdict};
 use sluice_tests::hcp::{
     ApiFault, ApiMishap, Limits, NotificationFault, NotificationMishap, Output, Route, RunOptions, RunStatus,
     WorkspaceSpec,
@@ -324,4 +324,19 @@ async fn a_wide_wave_stays_within_the_rate_limit_in_the_end() {
     for n in 0..40 {
         assert_eq!(world.runs(&format!("leaf-{n}")).len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_run_that_only_refreshes_does_not_count_as_having_seen_the_inputs() {
+    let policy = Policy { autonomy: AutonomyRules::all(Autonomy::Observe), ..Policy::default() };
+    let world = World::with(Settings { policy, ..Settings::default() }, |hcp| add(hcp, "network\n eks: network")).await;
+    world.change("network");
+    world.rest().await;
+    world.hcp.start_run("eks", RunOptions { refresh_only: true, ..RunOptions::new("refresh") });
+    world.rest().await;
+    assert!(world.decision("eks").await.contains("only observing"), "{}", world.decision("eks").await);
+    world.hcp.start_run("eks", RunOptions::new("all of it"));
+    world.rest().await;
+    assert_eq!(world.decision("eks").await, "nothing it reads has changed");
+    world.stop().await;
 }

@@ -12,8 +12,8 @@ use sluice_domain::ports::{
 };
 use sluice_domain::{
     Cause, Claimed, Decision, Digest, Edge, Facts, Findings, Graph, InputsKey, Marker, Order, Organization, Outputs,
-    Policy, Queue, Read, RunKind, RunReport, Standing, StateFacts, SurveyScope, Timestamp, Verdict, WorkKey, Workspace,
-    WorkspaceId, decide,
+    Policy, Queue, Read, RunKind, RunReport, Seen, Standing, StateFacts, SurveyScope, Timestamp, Verdict, WorkKey,
+    Workspace, WorkspaceId, decide,
 };
 use sluice_local::store::Embedded;
 use sluice_run_creator::Creator;
@@ -129,6 +129,10 @@ impl States for FakeStates {
 
     async fn workspaces(&self, _: &Organization, _: SurveyScope, _: u32) -> Result<Option<ListPage>, TerraformError> {
         Ok(None)
+    }
+
+    async fn is_whole(&self, _: &RunReport) -> Result<bool, TerraformError> {
+        Ok(true)
     }
 
     async fn run(&self, report: &RunReport) -> Result<Option<RunReport>, TerraformError> {
@@ -250,11 +254,11 @@ fn late_news_of_an_older_success_does_not_lift_a_refusal() {
     let producers = BTreeMap::from([(ws("p"), producer(2, T + 100))]);
     let mut c = reader(&[("p", 1)]);
     // run-2 was created after p's state, saw it and failed. Its news comes first.
-    c.end(&ws("c"), &report("c", "run-2", Standing::Errored, T + 200), None, &producers, NOW);
+    c.end(&ws("c"), &report("c", "run-2", Standing::Errored, T + 200), None, &producers, Seen::All, NOW);
     let world = [("p", producer(2, T + 100)), ("c", c.clone())];
     assert_eq!(judged(&world, &Policy::default(), T)["c"].verdict.word(), "refused");
     // Then comes the older run-1, which was over before p's state was there.
-    c.end(&ws("c"), &report("c", "run-1", Standing::Applied, T), None, &producers, NOW);
+    c.end(&ws("c"), &report("c", "run-1", Standing::Applied, T), None, &producers, Seen::All, NOW);
     let world = [("p", producer(2, T + 100)), ("c", c)];
     let decision = &judged(&world, &Policy::default(), T)["c"];
     assert_eq!(decision.verdict.word(), "refused", "c {decision}");
@@ -277,7 +281,7 @@ fn a_run_that_saw_more_than_it_was_ordered_for_and_failed_is_not_repeated() {
     let producers = BTreeMap::from([(ws("p"), producer(2, T + 100)), (ws("q"), producer(4, T + 300))]);
     let mut failed = report("c", "run-1", Standing::Errored, T + 400);
     failed.marker = Some(order.marker.clone());
-    c.end(&ws("c"), &failed, Some(&order), &producers, NOW);
+    c.end(&ws("c"), &failed, Some(&order), &producers, Seen::All, NOW);
     let decision = &judged(&world(c), &Policy::default(), T)["c"];
     assert_eq!(decision.verdict.word(), "refused", "run-1 saw all of it and failed, and yet c {decision}");
 }
@@ -633,7 +637,7 @@ fn a_workspace_that_reads_itself_settles() {
     let found = Findings { producers: Some(BTreeMap::from([(ws("c"), read)])), ..findings(2) };
     c.learn(state("sv-2", 2, T + 500), found, NOW);
     let producers = BTreeMap::from([(ws("c"), c.clone())]);
-    c.end(&ws("c"), &report("c", "run-1", Standing::Applied, T), None, &producers, NOW);
+    c.end(&ws("c"), &report("c", "run-1", Standing::Applied, T), None, &producers, Seen::All, NOW);
     let decision = &judged(&[("c", c)], &Policy::default(), T)["c"];
     assert_eq!(decision.verdict, Verdict::Settled, "{decision}");
 }

@@ -50,17 +50,17 @@ pub async fn run(cli: Cli, vars: &BTreeMap<String, String>) -> Result<ExitCode, 
             }
             Ok(ExitCode::SUCCESS)
         }
-        Command::Plan(options) => printed(plan::run(&options, vars).await?),
-        Command::Decisions(options) => printed(decisions::run(&options, vars).await?),
+        Command::Plan(options) => printed(&plan::run(&options, vars).await?),
+        Command::Decisions(options) => printed(&decisions::run(&options, vars).await?),
         Command::Backfill(options) => Ok(backfill::run(&options, vars).await?),
-        Command::Replay(options) => printed(replay::run(&options, vars).await?),
-        Command::Pause(options) => printed(pause::pause(&options, vars).await?),
-        Command::Resume(options) => printed(pause::resume(&options, vars).await?),
+        Command::Replay(options) => printed(&replay::run(&options, vars).await?),
+        Command::Pause(options) => printed(&pause::pause(&options, vars).await?),
+        Command::Resume(options) => printed(&pause::resume(&options, vars).await?),
     }
 }
 
-fn printed(text: String) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    print(&text)?;
+fn printed(text: &str) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    print(text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -123,6 +123,7 @@ pub async fn named_table(options: &cli::Store, vars: &BTreeMap<String, String>) 
 }
 
 /// Where the embedded table is.
+#[must_use]
 pub fn directory(options: &cli::Store) -> PathBuf {
     options.data_dir.clone().unwrap_or_else(|| Path::new(DATA_DIR).to_owned())
 }

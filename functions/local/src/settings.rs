@@ -108,6 +108,7 @@ impl Settings {
 }
 
 /// The real table that the environment names, if it does.
+#[must_use]
 pub fn table_name(vars: &BTreeMap<String, String>) -> Option<&str> {
     vars.get(TABLE_VARIABLE).map(|name| name.trim()).filter(|name| !name.is_empty())
 }

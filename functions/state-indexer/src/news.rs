@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_domain::ports::{FactStore, Inbox, Known, StateVersion, States, Tallies, Tally, WRITES_MAX, Write};
 use sluice_domain::{
-    Budgets, Claimed, Classify, Facts, Findings, RunReport, Standing, StateFacts, Timestamp, Workspace,
+    Budgets, Claimed, Classify, Facts, Findings, RunReport, Seen, Standing, StateFacts, Timestamp, Workspace,
 };
 use sluice_lambda::work::{ATTEMPTS_MAX, Next, given_up};
 use tracing::info;
@@ -18,6 +18,13 @@ const STATE_WAITS_MAX: u32 = 4;
 /// How long the state version of an applied run is looked for after that, and how often, in milliseconds.
 const STATE_PATIENCE_MS: u64 = 3_600_000;
 const STATE_AGAIN_MS: u64 = 120_000;
+
+/// Whether HCP Terraform may be asked more about a run. Not where it has failed to answer again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Yes,
+    No,
+}
 
 /// What a state version taught, if it was a new one.
 pub(crate) type Learned = Option<(StateFacts, Findings)>;
@@ -79,7 +86,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
             && given_up(claimed, error.fault())
         {
             // What it left behind cannot be read, but it is over all the same: nobody must wait for it.
-            retrying!(self.fold(report, None, now).await)?;
+            retrying!(self.fold(report, None, Asks::No, now).await)?;
         }
         result
     }
@@ -95,12 +102,12 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
 
     async fn end(&self, claimed: &Claimed, report: &RunReport, now: Timestamp) -> Result<Next, IndexError> {
         if !report.standing.got_through() {
-            return retrying!(self.fold(report, None, now).await);
+            return retrying!(self.fold(report, None, Asks::Yes, now).await);
         }
         let known = self.store.known_one(&report.workspace).await?;
         let Some(state) = self.terraform.current_state(&report.workspace_id).await? else {
             if !self.is_gone(&report.workspace, &report.workspace_id).await? {
-                return retrying!(self.fold(report, None, now).await);
+                return retrying!(self.fold(report, None, Asks::Yes, now).await);
             }
             // Of a workspace that was made anew under the same name, this is news from before.
             let made_anew = known.facts.id.as_ref().is_some_and(|id| *id != report.workspace_id);
@@ -113,7 +120,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         }
         let learned = read(&self.terraform, &report.workspace, &known.facts, state).await?;
         if learned.is_some() || !folded || !awaits_state {
-            retrying!(self.fold(report, learned.clone(), now).await)?;
+            retrying!(self.fold(report, learned.clone(), Asks::Yes, now).await)?;
         }
         // Nobody below is kept waiting any longer, but the state may still come.
         let patient = awaits_state && now.since_ms(report.at) < STATE_PATIENCE_MS;
@@ -121,26 +128,61 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
     }
 
     /// Writes down what the end of a run means, and has everything below looked at.
-    async fn fold(&self, report: &RunReport, learned: Learned, now: Timestamp) -> Result<Next, IndexError> {
+    async fn fold(&self, report: &RunReport, learned: Learned, asks: Asks, now: Timestamp) -> Result<Next, IndexError> {
         let workspace = &report.workspace;
         let Known { facts: before, version, order, .. } = self.store.known_one(workspace).await?;
         if version == 0 && !report.standing.got_through() {
             // Nothing is known of the workspace, perhaps as it was removed, and there is nothing to learn.
             return Ok(Next::Done);
         }
+        let learned = learned.filter(|(state, _)| is_newer(state, &before));
+        let mut producers = self.producers(workspace, &before, learned.as_ref()).await?;
+        let seen = self.seen(report, &before, learned.as_ref(), &producers, asks).await?;
         let mut facts = before.clone();
-        if let Some((state, findings)) = learned.filter(|(state, _)| is_newer(state, &before)) {
+        if let Some((state, findings)) = learned {
             let wave = order.as_ref().filter(|order| order.made(report)).and_then(|order| order.wave.clone());
+            let findings = if seen == Seen::Nothing { findings.with_copies_of(&before) } else { findings };
             facts.learn(StateFacts { wave, ..state }, findings, now);
         }
-        let names: BTreeSet<Workspace> = facts.producers.keys().filter(|name| *name != workspace).cloned().collect();
-        let known = self.store.facts(&names).await?;
-        let mut producers: BTreeMap<_, _> = known.into_iter().map(|(name, known)| (name, known.facts)).collect();
         // A workspace that reads itself has seen what it wrote.
         producers.insert(workspace.clone(), facts.clone());
-        facts.end(workspace, report, order.as_ref(), &producers, now);
+        facts.end(workspace, report, order.as_ref(), &producers, seen, now);
         self.write(workspace, &before, facts, version, now, true).await?;
         Ok(Next::Done)
+    }
+
+    /// The facts of whoever the workspace reads, before and after what was learned.
+    async fn producers(
+        &self,
+        workspace: &Workspace,
+        before: &Facts,
+        learned: Option<&(StateFacts, Findings)>,
+    ) -> Result<BTreeMap<Workspace, Facts>, IndexError> {
+        let found = learned.and_then(|(_, findings)| findings.producers.as_ref());
+        let names = before.producers.keys().chain(found.into_iter().flat_map(BTreeMap::keys));
+        let names: BTreeSet<Workspace> = names.filter(|name| *name != workspace).cloned().collect();
+        let known = self.store.facts(&names).await?;
+        Ok(known.into_iter().map(|(name, known)| (name, known.facts)).collect())
+    }
+
+    /// What the run has seen of its inputs. Sluice's own runs leave nothing out; of others it is asked where it matters.
+    async fn seen(
+        &self,
+        report: &RunReport,
+        before: &Facts,
+        learned: Option<&(StateFacts, Findings)>,
+        producers: &BTreeMap<Workspace, Facts>,
+        asks: Asks,
+    ) -> Result<Seen, IndexError> {
+        if !report.standing.got_through() || report.marker.is_some() {
+            return Ok(Seen::All);
+        }
+        let matters = asks == Asks::Yes && before.has_unseen(producers);
+        if matters && !self.terraform.is_whole(report).await? {
+            return Ok(Seen::Nothing);
+        }
+        let wrote = learned.is_some_and(|(state, _)| state.run.as_ref() == Some(&report.run));
+        Ok(if wrote { Seen::Copies } else { Seen::All })
     }
 
     /// Writes down new facts with the other sides of their edges. `look`: everything below is to be looked at.

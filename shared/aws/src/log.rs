@@ -23,7 +23,7 @@ impl Table {
             .query()
             .table_name(&self.name)
             .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", string(&log(workspace)))
+            .expression_attribute_values(":pk", string(log(workspace)))
             .scan_index_forward(false)
             .limit(limit.max(1).into())
             .send()

@@ -215,6 +215,20 @@ pub struct Findings {
     pub empty: bool,
 }
 
+impl Findings {
+    /// The same, but with the copies that were there before: a run that leaves things out takes over what it reads
+    /// without acting on it.
+    #[must_use]
+    pub fn with_copies_of(mut self, before: &Facts) -> Self {
+        for (name, read) in self.producers.iter_mut().flatten() {
+            if let Some(edge) = before.producers.get(name) {
+                read.observed = edge.observed.clone();
+            }
+        }
+        self
+    }
+}
+
 /// What a state file says of one workspace that is read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Read {

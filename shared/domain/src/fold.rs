@@ -18,6 +18,17 @@ pub const TOMBSTONE_MS: u64 = 30 * 24 * 3_600_000;
 /// Most ended runs that are remembered.
 const ENDED_MAX: usize = 16;
 
+/// What a run that got through has seen of its inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// All that was there when it was created.
+    All,
+    /// What the state shows that it wrote itself. What is known of the workspaces it read may be older than that.
+    Copies,
+    /// Nothing that counts: it was told to leave things out.
+    Nothing,
+}
+
 impl Facts {
     /// Takes in that a run is under way; `order` is what Sluice ordered last. Old news changes nothing.
     pub fn hear(&mut self, report: &RunReport, order: Option<&Order>) {
@@ -43,13 +54,15 @@ impl Facts {
     /// Takes in that a run is over. `producers` are the facts of the workspaces this one reads.
     ///
     /// A run that got through has seen every input that was there when it was created, whether or not it wrote
-    /// them down; one that did not get through must not be tried again for the same inputs.
+    /// them down, unless `seen` says otherwise; one that did not get through must not be tried again for the same
+    /// inputs.
     pub fn end(
         &mut self,
         workspace: &Workspace,
         report: &RunReport,
         order: Option<&Order>,
         producers: &BTreeMap<Workspace, Facts>,
+        seen: Seen,
         now: Timestamp,
     ) {
         self.id = Some(report.workspace_id.clone());
@@ -62,8 +75,9 @@ impl Facts {
             self.ended.drain(..self.ended.len().saturating_sub(ENDED_MAX));
         }
         match report.standing {
+            Standing::Applied | Standing::NoChanges if seen == Seen::Nothing => {}
             Standing::Applied | Standing::NoChanges => {
-                self.acknowledge(workspace, created_at, producers);
+                self.acknowledge(workspace, created_at, producers, seen);
                 self.refusal.take_if(|refusal| refusal.created_at <= created_at);
             }
             Standing::Errored | Standing::Canceled | Standing::Discarded => {
@@ -85,9 +99,26 @@ impl Facts {
         self.fit();
     }
 
-    fn acknowledge(&mut self, workspace: &Workspace, created_at: Timestamp, producers: &BTreeMap<Workspace, Facts>) {
+    /// Whether there is anything new in the workspaces it reads, as far as is known.
+    #[must_use]
+    pub fn has_unseen(&self, producers: &BTreeMap<Workspace, Facts>) -> bool {
+        let mut live = self.producers.iter().filter(|(_, edge)| edge.live());
+        live.any(|(name, edge)| producers.get(name).is_some_and(|it| !edge.unseen(&it.outputs).is_empty()))
+    }
+
+    fn acknowledge(
+        &mut self,
+        workspace: &Workspace,
+        created_at: Timestamp,
+        producers: &BTreeMap<Workspace, Facts>,
+        seen: Seen,
+    ) {
         for (name, edge) in self.producers.iter_mut().filter(|(_, edge)| edge.live()) {
             let Some(producer) = producers.get(name) else { continue };
+            if seen == Seen::Copies && !size::is_one(&producer.outputs) {
+                edge.acknowledged.clear();
+                continue;
+            }
             // A workspace that reads itself has seen what it wrote.
             let saw = |state: &StateFacts| name == workspace || state.created_at < created_at;
             if producer.state.as_ref().is_some_and(saw) {

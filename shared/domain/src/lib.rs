@@ -28,7 +28,7 @@ pub use decide::decide;
 pub use digest::{Digest, InvalidDigest};
 pub use facts::{ActiveRun, Edge, Facts, Findings, Found, InputsKey, Outputs, Planned, Read, Refusal, StateFacts};
 pub use fault::{Classify, Fault, backoff_ms, chain};
-pub use fold::TOMBSTONE_MS;
+pub use fold::{Seen, TOMBSTONE_MS};
 pub use graph::Graph;
 pub use names::{Host, InvalidName, NAME_BYTES_MAX, Organization, RunId, StateVersionId, Workspace, WorkspaceId};
 pub use policy::{AfterFailure, Autonomy, AutonomyRules, Budgets, InvalidRule, Policy, UnknownAutonomy};

@@ -139,6 +139,10 @@ impl<T: States + Send, P: Pace + Send> States for Paced<T, P> {
         self.ask(self.inner.workspaces(organization, scope, page)).await
     }
 
+    async fn is_whole(&self, report: &RunReport) -> Result<bool, TerraformError> {
+        self.ask(self.inner.is_whole(report)).await
+    }
+
     async fn run(&self, report: &RunReport) -> Result<Option<RunReport>, TerraformError> {
         self.ask(self.inner.run(report)).await
     }

@@ -21,6 +21,11 @@ pub(crate) fn bounded(outputs: Outputs) -> Outputs {
     if bytes(&outputs) <= OUTPUTS_BYTES_MAX { outputs } else { as_one(&outputs) }
 }
 
+/// Whether outputs are kept as one.
+pub(crate) fn is_one(outputs: &Outputs) -> bool {
+    outputs.contains_key(ALL_OUTPUTS)
+}
+
 fn as_one(outputs: &Outputs) -> Outputs {
     Outputs::from([(ALL_OUTPUTS.to_owned(), of_all(outputs))])
 }

@@ -92,6 +92,9 @@ pub(crate) struct RunAttributes {
     pub(crate) status: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) actions: Option<Actions>,
+    /// The resources it is limited to.
+    pub(crate) target_addrs: Option<Vec<IgnoredAny>>,
+    pub(crate) refresh_only: Option<bool>,
     /// When it reached which status.
     pub(crate) status_timestamps: Option<BTreeMap<String, Option<String>>>,
 }
@@ -194,6 +197,12 @@ impl RunAttributes {
         // Some statuses are passed through by runs that apply by themselves, and waited in by others.
         let waits = standing == Standing::Planning && confirmable;
         Some(if waits { Standing::AwaitingPerson } else { standing })
+    }
+
+    /// Whether it takes in everything.
+    pub(crate) fn is_whole(&self) -> bool {
+        let targeted = self.target_addrs.as_ref().is_some_and(|targets| !targets.is_empty());
+        !targeted && self.refresh_only != Some(true)
     }
 
     /// When it reached its present status, as far as is told.

@@ -51,6 +51,12 @@ impl States for Client {
         self.list_workspaces(organization, scope, page).await
     }
 
+    async fn is_whole(&self, report: &RunReport) -> Result<bool, TerraformError> {
+        let endpoint = &["runs", report.run.as_str()];
+        let answer = unless_absent(self.get(READING_RUN, Endpoint::new(endpoint)).await)?;
+        Ok(answer.is_none_or(|Document { data }: Document<Resource<RunAttributes>>| data.attributes.is_whole()))
+    }
+
     async fn run(&self, report: &RunReport) -> Result<Option<RunReport>, TerraformError> {
         let endpoint = &["runs", report.run.as_str()];
         let answer = unless_absent(self.get(READING_RUN, Endpoint::new(endpoint)).await)?;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::facts::{Edge, Findings, Read, StateFacts};
-use crate::{Digest, Found, Graph, Outputs, RunId, RunReport};
+use crate::{Digest, Found, Graph, Outputs, RunId, RunReport, Seen};
 
 const SIZE: usize = 9;
 
@@ -103,7 +103,7 @@ impl World {
         let facts = self.facts.entry(workspace(number)).or_default();
         facts.learn(state, findings, at);
         let ended = RunReport { standing: Standing::Applied, at, ..report };
-        facts.end(&workspace(number), &ended, None, &known, at);
+        facts.end(&workspace(number), &ended, None, &known, Seen::All, at);
     }
 
     fn apply(&mut self, number: usize) {

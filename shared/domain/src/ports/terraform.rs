@@ -111,6 +111,10 @@ pub trait States: Sync {
         page: u32,
     ) -> impl Future<Output = Result<Option<ListPage>, TerraformError>> + Send;
 
+    /// Whether a run was to take in everything, rather than some resources only (`-target`) or nothing but what
+    /// changed outside (`-refresh-only`). A run that is not to be seen any more counts as one that was.
+    fn is_whole(&self, report: &RunReport) -> impl Future<Output = Result<bool, TerraformError>> + Send;
+
     /// How a run stands; None if it is gone or not to be seen. `report` is what was heard of it last.
     fn run(&self, report: &RunReport) -> impl Future<Output = Result<Option<RunReport>, TerraformError>> + Send;
 }
