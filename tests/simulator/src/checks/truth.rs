@@ -13,6 +13,8 @@ impl World {
     pub(super) fn is_true(&self, number: usize, verdict: &Verdict, deep: usize) -> Result<(), String> {
         match verdict {
             Verdict::Settled => Err("it is stale".to_owned()),
+            // The run is there, and waits for a person or behind a lock.
+            Verdict::Run if self.hcp.live_runs(number).next().is_some() => Ok(()),
             Verdict::Run => Err("no run came of it".to_owned()),
             Verdict::Adopt { run } | Verdict::AwaitOwnRun { run } => self.is_under_way(run),
             Verdict::Wait { on } => self.holds(on, deep),
