@@ -86,7 +86,7 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         let known = self.store.known_one(&report.workspace).await?;
         let Some(state) = self.terraform.current_state(&report.workspace_id).await? else {
             if !self.is_gone(&report.workspace, &report.workspace_id).await? {
-                return retrying!(self.fold(report, None, now).await);
+                return self.end_without_state(claimed, report, &known.facts, now).await;
             }
             // Of a workspace that was made anew under the same name, this is news from before.
             let made_anew = known.facts.id.as_ref().is_some_and(|id| *id != report.workspace_id);
@@ -101,9 +101,26 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         if learned.is_some() || !folded || !awaits_state {
             retrying!(self.fold(report, learned.clone(), now).await)?;
         }
-        // Nobody below is kept waiting any longer, but the state may still come.
-        let patient = awaits_state && now.since_ms(report.at) < STATE_PATIENCE_MS;
-        Ok(if patient { Next::Again(now.plus_ms(STATE_AGAIN_MS)) } else { Next::Done })
+        Ok(patience(awaits_state, report, now))
+    }
+
+    /// The workspace is there and has no state: if the run applied, its first one is still to come.
+    async fn end_without_state(
+        &self,
+        claimed: &Claimed,
+        report: &RunReport,
+        known: &Facts,
+        now: Timestamp,
+    ) -> Result<Next, IndexError> {
+        let awaits_state = report.standing == Standing::Applied;
+        let folded = known.ended.contains(&report.run);
+        if awaits_state && !folded && claimed.attempts <= STATE_WAITS_MAX {
+            return Err(IndexError::NotCurrentYet(report.run.clone()));
+        }
+        if !folded || !awaits_state {
+            retrying!(self.fold(report, None, now).await)?;
+        }
+        Ok(patience(awaits_state, report, now))
     }
 
     /// Reads a state version, unless it is known already.
@@ -158,6 +175,12 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         self.store.commit(&writes).await?;
         Ok(Next::Done)
     }
+}
+
+/// Nobody below is kept waiting any longer, but the state may still come.
+fn patience(awaits_state: bool, report: &RunReport, now: Timestamp) -> Next {
+    let patient = awaits_state && now.since_ms(report.at) < STATE_PATIENCE_MS;
+    if patient { Next::Again(now.plus_ms(STATE_AGAIN_MS)) } else { Next::Done }
 }
 
 /// Whether the state version that an applied run wrote is still to come.
