@@ -183,11 +183,15 @@ fn patience(awaits_state: bool, report: &RunReport, now: Timestamp) -> Next {
     if patient { Next::Again(now.plus_ms(STATE_AGAIN_MS)) } else { Next::Done }
 }
 
-/// Whether the state version that an applied run wrote is still to come.
+/// Whether the state version that an applied run wrote is still to come. Another run's was there before this one ended,
+/// even if this one was queued earlier; where no run is named, it has to be younger than this one.
 fn awaits_state(report: &RunReport, state: &StateVersion) -> bool {
-    report.standing == Standing::Applied
-        && state.facts.run.as_ref() != Some(&report.run)
-        && state.facts.created_at < report.created_at
+    let before = match &state.facts.run {
+        Some(run) if *run == report.run => return false,
+        Some(_) => report.at,
+        None => report.created_at,
+    };
+    report.standing == Standing::Applied && state.facts.created_at < before
 }
 
 /// The other side of edges that came or went.
