@@ -36,6 +36,7 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
             Some(_) => Ok(watch),
             // The workspace is not to be seen either. Should it be back one day, its next news tells.
             None if self.terraform.workspace(&report.workspace_id).await?.is_none() => {
+                retrying!(self.let_go(report, now).await)?;
                 self.verify(&report.workspace, now).await
             }
             None => {
@@ -44,6 +45,18 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
                 Ok(Next::Done)
             }
         }
+    }
+
+    /// The run went with its workspace. If that was made anew under the same name, nobody must wait for the run.
+    async fn let_go(&self, report: &RunReport, now: Timestamp) -> Result<(), IndexError> {
+        let Known { mut facts, version, .. } = self.store.known_one(&report.workspace).await?;
+        let made_anew = facts.id.as_ref().is_some_and(|id| *id != report.workspace_id);
+        if !made_anew || facts.active.remove(&report.run).is_none() {
+            return Ok(());
+        }
+        let workspace = report.workspace.clone();
+        let look = Write::Look { workspace: workspace.clone(), at: now };
+        Ok(self.store.commit(&[Write::Facts { workspace, facts: Box::new(facts), version }, look]).await?)
     }
 
     /// Whether `report` was news.
