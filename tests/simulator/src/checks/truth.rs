@@ -78,7 +78,8 @@ impl World {
             return Err(format!("{} after it", self.called(last)));
         }
         let same = |read: &usize| {
-            let now: Option<&Values> = self.hcp.sites[*read].state().map(|state| &state.outputs);
+            let producer = &self.hcp.sites[*read];
+            let now: Option<&Values> = producer.state().filter(|_| producer.alive).map(|state| &state.outputs);
             let saw = made.saw.get(read).map(|seen| &seen.values);
             now == saw || now == made.offered.get(read) || self.hcp.reads_back(number, *read)
         };
