@@ -103,7 +103,11 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
             }
             // Of a workspace that was made anew under the same name, this is news from before.
             let made_anew = known.facts.id.as_ref().is_some_and(|id| *id != report.workspace_id);
-            return if made_anew { Ok(Next::Done) } else { self.forget(&report.workspace, now).await };
+            if made_anew {
+                retrying!(self.let_go(report, now).await)?;
+                return Ok(Next::Done);
+            }
+            return self.forget(&report.workspace, now).await;
         };
         let awaits_state = awaits_state(report, &state);
         let folded = known.facts.ended.contains(&report.run);
