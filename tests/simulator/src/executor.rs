@@ -49,6 +49,14 @@ impl Job {
         }
     }
 
+    fn name(&self) -> String {
+        match self {
+            Self::Notice(notice) => format!("run-{} {}", notice.run, notice.status),
+            Self::Work(key) => key.to_string(),
+            Self::Sweep => "what is due".to_owned(),
+        }
+    }
+
     /// How long the function may run, as it is deployed.
     fn time_ms(&self) -> u64 {
         match self {
@@ -279,6 +287,10 @@ impl Sim {
         let mut world = self.world();
         let (place, suspensions) = (world.place, world.suspensions);
         world.trace(place.operation, u64::from(place.after));
+        if place.after {
+            let job = &self.workers[chosen].job;
+            world.note(|| format!("      {word}: {} for {}", place.operation, job.name()));
+        }
         let dies = world.scenario.faults.death;
         if world.chance(dies) || !killed && kill_at.is_some_and(|at| suspensions >= at) {
             let kind = if place.after { FaultKind::DiedAfter } else { FaultKind::DiedBefore };
