@@ -15,6 +15,9 @@ const READ_MAX: usize = 50_000;
 /// The shortest wait before a workspace is looked at again though nothing was heard, in milliseconds.
 const WAIT_LEAST_MS: u64 = 1_000;
 
+/// How long an order that is in the way of another is given, in milliseconds: as long as run-creator's claim.
+const ORDER_AGAIN_MS: u64 = 60_000;
+
 impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
     /// A wait has lasted long: the workspace that waits is looked at by itself.
     pub(crate) async fn look_after_waiting(
@@ -138,10 +141,15 @@ impl Case<'_> {
             writes.push(Write::Waiter { holder: holder.clone(), waiter: self.target.clone(), until });
             writes.push(self.unchanged(holder));
         }
-        if !self.before.ordered
-            && let Some(order) = Order::of(self.target, self.decision, self.graph, self.now)
-        {
-            writes.push(Write::Order { workspace: self.target.clone(), order });
+        if let Some(order) = Order::of(self.target, self.decision, self.graph, self.now) {
+            let workspace = self.target.clone();
+            if !self.before.ordered {
+                writes.push(Write::Order { workspace, order });
+            } else if self.before.order.as_ref().is_none_or(|before| before.marker != order.marker) {
+                // Only one order at a time: what this one asks for is looked at when the other is out of the way, as
+                // the run that came of that may be over and nothing else would.
+                writes.push(Write::Look { workspace, at: self.now.plus_ms(ORDER_AGAIN_MS) });
+            }
         }
         if self.target != self.root && self.lets_go() {
             writes.push(Write::Look { workspace: self.target.clone(), at: self.now });
