@@ -55,9 +55,18 @@ impl World {
             let fresh = |(output, value): (usize, &u64)| {
                 saw.values.get(output) == Some(value) || copy.and_then(|copy| copy.get(output)) == Some(value)
             };
-            let vanished = now.empty && !saw.values.is_empty();
+            let vanished = now.empty && !saw.values.is_empty() && self.was_known(*read);
             vanished || !now.outputs.iter().enumerate().all(fresh)
         })
+    }
+
+    /// Whether Sluice had read a state of the workspace before it was destroyed: one that is empty from the start is not
+    /// taken for destroyed.
+    fn was_known(&self, number: usize) -> bool {
+        let site = &self.hcp.sites[number];
+        let earlier = site.states.iter().rev().skip(1).filter_map(|state| state.run);
+        let mut heard = earlier.filter(|run| self.taken_in.contains_key(run));
+        self.scenario.known && site.generation == 0 && site.renames == 0 || heard.next().is_some()
     }
 
     /// Nobody has a dead letter that nothing explains.

@@ -20,6 +20,8 @@ impl World {
             Verdict::Wait { on } => self.holds(on, deep),
             Verdict::Blocked { by } => self.did_not_get_through(by),
             Verdict::Refused { run, .. } => self.was_refused(number, run.as_ref()),
+            // Of a cycle and a destroyed producer, the rule names the cycle.
+            Verdict::Cycle { with } if self.is_cycle(number, with) && self.reads_what_was_destroyed(number) => Ok(()),
             Verdict::Cycle { .. } => Err("what changed is in no cycle with it".to_owned()),
             Verdict::ProducerDestroyed { producer } => {
                 let site = self.hcp.by_name(producer).map(|number| &self.hcp.sites[number]);
@@ -29,6 +31,15 @@ impl World {
             Verdict::Observed if self.scenario.observe => Ok(()),
             Verdict::Observed => Err("more than observing is allowed".to_owned()),
         }
+    }
+
+    fn is_cycle(&self, number: usize, with: &Workspace) -> bool {
+        self.hcp.by_name(with).is_some_and(|with| self.hcp.reads_back(number, with))
+    }
+
+    fn reads_what_was_destroyed(&self, number: usize) -> bool {
+        let reads = &self.hcp.sites[number].spec.reads;
+        reads.iter().any(|read| self.hcp.sites[*read].state().is_some_and(|state| state.empty))
     }
 
     fn is_under_way(&self, run: &RunId) -> Result<(), String> {
