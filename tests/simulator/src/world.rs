@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use fastrand::Rng;
 use sluice_domain::ports::{StoreError, TerraformError};
-use sluice_domain::{Timestamp, WorkKey};
+use sluice_domain::{StateVersionId, Timestamp, WorkKey};
 
 use crate::faults::{FaultKind, Injected};
 use crate::hcp::{Hcp, Notice, Timer, name};
@@ -130,6 +130,8 @@ pub struct World {
     pub orders: BTreeMap<String, u64>,
     /// When the end of a run was taken in.
     pub taken_in: BTreeMap<usize, u64>,
+    /// When a state version was first among the facts.
+    pub read_at: BTreeMap<StateVersionId, u64>,
     /// Requests to HCP Terraform.
     pub meter: Meter,
     /// A digest of everything that happened.
@@ -161,6 +163,7 @@ impl World {
             markers: BTreeMap::new(),
             orders: BTreeMap::new(),
             taken_in: BTreeMap::new(),
+            read_at: BTreeMap::new(),
             meter: Meter::default(),
             hash: 0xcbf2_9ce4_8422_2325,
             log: traced.then(Vec::new),
@@ -182,6 +185,7 @@ impl World {
         if scenario.known {
             for number in 0..scenario.workspaces.len() {
                 let facts = world.hcp.facts(number, Timestamp(START - 1));
+                world.read_at.extend(facts.state.as_ref().map(|state| (state.version.clone(), START - 1)));
                 world.table.plant(&name(number, 0), facts);
             }
         }

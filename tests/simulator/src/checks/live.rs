@@ -35,6 +35,9 @@ impl World {
                     for run in facts.ended.iter().filter_map(number_of) {
                         self.taken_in.entry(run).or_insert(self.now);
                     }
+                    if let Some(state) = &facts.state {
+                        self.read_at.entry(state.version.clone()).or_insert(self.now);
+                    }
                 }
                 Write::Decision { workspace, decision, .. } => {
                     self.note(|| format!("  {}: {decision}", workspace.name));
@@ -111,8 +114,11 @@ impl World {
             let (Some(state), Some(seen)) = (producer.state().filter(|_| producer.alive), last.saw.get(read)) else {
                 return true;
             };
-            // Notifications tell whole seconds, so a run of the same second may have been too early.
-            let unknowable = !copied && state.created_at + 1_000 > last.created_at;
+            // Notifications tell whole seconds, so a run of the same second may have been too early. And what a run
+            // without changes has read is known by the facts of the time when its end was taken in.
+            let taken_in = self.taken_in.get(&through).copied().unwrap_or(0);
+            let later = self.read_at.get(&state.version).is_none_or(|at| *at > taken_in);
+            let unknowable = !copied && (state.created_at + 1_000 > last.created_at || later);
             *read != workspace && (seen.values != state.outputs || unknowable)
         })
     }
