@@ -30,6 +30,11 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         }
         match self.terraform.run(report).await? {
             Some(found) if found.standing.rank() > report.standing.rank() => {
+                if self.is_gone(&report.workspace, &report.workspace_id).await? {
+                    // It has another name now, under which the run is heard of.
+                    retrying!(self.let_go(report, now).await)?;
+                    return self.verify(&report.workspace, now).await;
+                }
                 self.store.record(&found, now).await?;
                 Ok(Next::Done)
             }
