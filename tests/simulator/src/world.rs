@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use fastrand::Rng;
 use sluice_domain::ports::{StoreError, TerraformError};
-use sluice_domain::{StateVersionId, Timestamp, WorkKey};
+use sluice_domain::{StateVersionId, Timestamp, WorkKey, Workspace};
 
 use crate::faults::{FaultKind, Injected};
 use crate::hcp::{Hcp, Notice, Timer, name};
@@ -126,8 +126,8 @@ pub struct World {
     pub made: Vec<Made>,
     /// Which run carries which marker.
     pub markers: BTreeMap<String, usize>,
-    /// When an order with a marker was decided.
-    pub orders: BTreeMap<String, u64>,
+    /// When an order with a marker was decided, and under which name.
+    pub orders: BTreeMap<String, (u64, Workspace)>,
     /// When the end of a run was taken in.
     pub taken_in: BTreeMap<usize, u64>,
     /// When a state version was first among the facts.

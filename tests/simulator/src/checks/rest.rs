@@ -40,15 +40,12 @@ impl World {
     /// A workspace that the last run of this one that got through read otherwise than it is now.
     fn stale_for(&self, number: usize) -> Option<usize> {
         let site = self.hcp.sites.get(number).filter(|site| site.alive)?;
-        let facts = self.table.facts_of(&site.name).filter(|facts| facts.id.as_ref() == Some(&site.id))?;
         let last = &self.hcp.runs[site.through?];
         let state = site.state()?;
         site.spec.reads.iter().copied().find(|read| {
             let producer = &self.hcp.sites[*read];
-            let known = facts.producers.get(&producer.name).is_some_and(sluice_domain::Edge::live);
-            let heard = self.table.facts_of(&producer.name).is_some_and(|facts| facts.id.as_ref() == Some(&producer.id));
             let (Some(now), Some(saw)) = (producer.state(), last.saw.get(read)) else { return false };
-            if !producer.alive || !known || !heard || self.hcp.reads_back(number, *read) {
+            if !self.knows_of(number, *read) || self.hcp.reads_back(number, *read) {
                 return false;
             }
             let copy = state.copies.get(&producer.name);
@@ -58,6 +55,16 @@ impl World {
             let vanished = now.empty && !saw.values.is_empty() && self.was_known(*read);
             vanished || !now.outputs.iter().enumerate().all(fresh)
         })
+    }
+
+    /// Whether Sluice knows that the one workspace reads the other, under the names and ids that both have now.
+    pub(super) fn knows_of(&self, number: usize, read: usize) -> bool {
+        let known = |number: usize| {
+            let site = &self.hcp.sites[number];
+            self.table.facts_of(&site.name).filter(|facts| site.alive && facts.id.as_ref() == Some(&site.id))
+        };
+        let edge = known(number).and_then(|facts| facts.producers.get(&self.hcp.sites[read].name));
+        edge.is_some_and(sluice_domain::Edge::live) && known(read).is_some()
     }
 
     /// Whether Sluice had read a state of the workspace before it was destroyed: one that is empty from the start is not

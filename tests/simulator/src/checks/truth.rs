@@ -92,7 +92,7 @@ impl World {
             let producer = &self.hcp.sites[*read];
             let now: Option<&Values> = producer.state().filter(|_| producer.alive).map(|state| &state.outputs);
             let saw = made.saw.get(read).map(|seen| &seen.values);
-            now == saw || now == made.offered.get(read) || self.hcp.reads_back(number, *read)
+            now == saw || now == made.offered.get(read) || !self.knows_of(number, *read) || self.hcp.reads_back(number, *read)
         };
         let changed = site.spec.reads.iter().find(|read| !same(read));
         changed.map_or(Ok(()), |read| Err(format!("w{read:02} has changed since")))
