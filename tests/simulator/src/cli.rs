@@ -129,7 +129,12 @@ impl Args {
         for mutation in Mutation::ALL {
             match search(self.from, self.seeds, threads, Some(*mutation)).found {
                 Some((seed, violation)) => {
-                    println!("{:<22} seen by seed {seed}: {}: {}", mutation.name(), violation.invariant, violation.text);
+                    println!(
+                        "{:<22} seen by seed {seed}: {}: {}",
+                        mutation.name(),
+                        violation.invariant,
+                        violation.text
+                    );
                 }
                 None => {
                     unseen += 1;

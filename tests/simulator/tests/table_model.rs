@@ -128,6 +128,8 @@ async fn both(
             let Some(claimed) = held(rng, claims) else { return Default::default() };
             real.bury(&claimed, now, "fault").await.unwrap();
             model.bury(&claimed, now, "fault");
+            // What a worker has buried it does not conclude otherwise.
+            claims.retain(|other| (&other.key, other.seq) != (&claimed.key, claimed.seq));
             Default::default()
         }
         9 => {

@@ -32,7 +32,8 @@ impl World {
         }
         if let Err(why) = self.is_true(number, &decision.verdict, 0) {
             let heals = matches!(decision.verdict, Verdict::Blocked { .. });
-            let text = format!("w{number:02} is stale because of w{producer:02}, and \"{decision}\" is not true: {why}");
+            let text =
+                format!("w{number:02} is stale because of w{producer:02}, and \"{decision}\" is not true: {why}");
             self.violated(if heals { "I7" } else { "I1" }, text);
         }
     }

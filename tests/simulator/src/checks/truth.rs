@@ -60,7 +60,9 @@ impl World {
         }
         let verdict = self.table.decision_of(on).map(|decision| &decision.verdict);
         match verdict {
-            Some(verdict @ (Verdict::Wait { .. } | Verdict::Adopt { .. } | Verdict::AwaitOwnRun { .. })) if deep < DEEP => {
+            Some(verdict @ (Verdict::Wait { .. } | Verdict::Adopt { .. } | Verdict::AwaitOwnRun { .. }))
+                if deep < DEEP =>
+            {
                 self.is_true(number, verdict, deep + 1)
             }
             _ => Err(format!("{} does not move", on.name)),
@@ -92,7 +94,11 @@ impl World {
             let producer = &self.hcp.sites[*read];
             let now: Option<&Values> = producer.state().filter(|_| producer.alive).map(|state| &state.outputs);
             let saw = made.saw.get(read).map(|seen| &seen.values);
-            now == saw || now == made.offered.get(read) || !self.knows_of(number, *read) || self.hcp.reads_back(number, *read)
+            now.is_none()
+                || now == saw
+                || now == made.offered.get(read)
+                || !self.knows_of(number, *read)
+                || self.hcp.reads_back(number, *read)
         };
         let changed = site.spec.reads.iter().find(|read| !same(read));
         changed.map_or(Ok(()), |read| Err(format!("w{read:02} has changed since")))

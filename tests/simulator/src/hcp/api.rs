@@ -89,7 +89,8 @@ impl Hcp {
     pub fn find_run(&self, id: &WorkspaceId, marker: &Marker) -> Option<CreatedRun> {
         let number = *self.ids.get(id)?;
         let mut runs = self.sites[number].runs.iter().copied();
-        runs.find(|run| self.is_there(*run) && self.runs[*run].marker.as_ref() == Some(marker)).map(|run| self.created(run))
+        runs.find(|run| self.is_there(*run) && self.runs[*run].marker.as_ref() == Some(marker))
+            .map(|run| self.created(run))
     }
 
     /// The id that a name has now.

@@ -41,7 +41,17 @@ impl Hcp {
         let copies = if empty { BTreeMap::new() } else { copies };
         let site = &mut self.sites[number];
         let (serial, lineage) = (site.states.len() as u64 + 1, site.generation);
-        site.states.push(Arc::new(State { version, serial, run, created_at, outputs, copies, content, lineage, empty }));
+        site.states.push(Arc::new(State {
+            version,
+            serial,
+            run,
+            created_at,
+            outputs,
+            copies,
+            content,
+            lineage,
+            empty,
+        }));
     }
 }
 
@@ -67,7 +77,8 @@ fn evaluate<'a>(
 #[must_use]
 pub fn expected(hcp: &Hcp, changed: usize, own: u64) -> BTreeMap<usize, bool> {
     let mut affected = BTreeMap::new();
-    let mut now: Vec<Values> = hcp.sites.iter().map(|site| site.state().map_or(Vec::new(), |s| s.outputs.clone())).collect();
+    let mut now: Vec<Values> =
+        hcp.sites.iter().map(|site| site.state().map_or(Vec::new(), |s| s.outputs.clone())).collect();
     for (number, site) in hcp.sites.iter().enumerate() {
         let touched = site.spec.reads.iter().any(|read| affected.get(read) == Some(&true));
         if number != changed && !touched {

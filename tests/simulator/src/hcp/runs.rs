@@ -87,7 +87,8 @@ impl Hcp {
         if !site.alive || site.locked || site.writing {
             return;
         }
-        let Some(run) = self.live_runs(number).next().filter(|run| self.runs[*run].standing == Standing::Pending) else {
+        let Some(run) = self.live_runs(number).next().filter(|run| self.runs[*run].standing == Standing::Pending)
+        else {
             return;
         };
         let saw = self.look_at_inputs(number);
@@ -113,7 +114,8 @@ impl Hcp {
         }
         let (outputs, content) = self.evaluate(number, own, &self.runs[run].saw);
         let site = &self.sites[number];
-        let changes = site.state().is_none_or(|state| state.outputs != outputs || state.content != content || state.empty);
+        let changes =
+            site.state().is_none_or(|state| state.outputs != outputs || state.content != content || state.empty);
         if destroys {
             return self.apply(run);
         }

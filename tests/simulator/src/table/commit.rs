@@ -81,7 +81,9 @@ impl Table {
                     consumers.remove(consumer);
                 }
             }
-            Write::Look { workspace, at } => self.change(&WorkKey::Look(workspace.clone()), |work| arm(work, Queue::Index, at.0)),
+            Write::Look { workspace, at } => {
+                self.change(&WorkKey::Look(workspace.clone()), |work| arm(work, Queue::Index, at.0))
+            }
             Write::Verify { workspace, at } => {
                 self.change(&WorkKey::Verify(workspace.clone()), |work| arm(work, Queue::Index, at.0));
             }
@@ -152,11 +154,8 @@ fn items(write: &Write) -> Vec<Item<'_>> {
         Write::Waiter { holder, waiter, .. } | Write::NoWaiter { holder, waiter } => vec![Item::Waiter(holder, waiter)],
         Write::Order { workspace, .. } => vec![Item::Create(workspace)],
         Write::Watch { report, .. } => vec![Item::Run(&report.workspace, report.run.as_str())],
-        Write::Forget { workspace, .. } => vec![
-            Item::Decision(workspace),
-            Item::Create(workspace),
-            Item::Listing(workspace),
-            Item::Facts(workspace),
-        ],
+        Write::Forget { workspace, .. } => {
+            vec![Item::Decision(workspace), Item::Create(workspace), Item::Listing(workspace), Item::Facts(workspace)]
+        }
     }
 }

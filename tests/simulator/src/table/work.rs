@@ -34,9 +34,8 @@ impl Table {
     /// Takes work on until `now + lease_ms`.
     pub fn claim(&mut self, key: &WorkKey, now: Timestamp, lease_ms: u64) -> Option<Claimed> {
         let leaseless = self.leaseless;
-        let due = |work: &&Work| {
-            work.queue == Some(key.queue()) && work.due_at.is_some_and(|at| at <= now.0 || leaseless)
-        };
+        let due =
+            |work: &&Work| work.queue == Some(key.queue()) && work.due_at.is_some_and(|at| at <= now.0 || leaseless);
         let Some(old) = self.works.get(key).filter(due).cloned() else {
             self.usage.writes += 1;
             return None;
@@ -63,8 +62,7 @@ impl Table {
     fn held(&mut self, claimed: &Claimed, change: impl FnOnce(&mut Work)) {
         let seqless = self.seqless;
         let as_claimed = |work: &Work| {
-            seqless
-                || work.seq == Some(claimed.seq) && work.attempts == Some(u64::from(claimed.attempts))
+            seqless || work.seq == Some(claimed.seq) && work.attempts == Some(u64::from(claimed.attempts))
         };
         if self.works.get(&claimed.key).is_some_and(as_claimed) {
             self.change(&claimed.key, change);
