@@ -19,17 +19,14 @@ impl World {
             }),
             Mutation::RefusalsStripped => each_facts(&mut writes, |facts| facts.refusal = None),
             Mutation::ActiveUnrecorded => each_facts(&mut writes, |facts| facts.active.clear()),
-            Mutation::EndsForgotten => each_facts(&mut writes, |facts| facts.ended.clear()),
             Mutation::DestroysForgotten => each_facts(&mut writes, |facts| {
                 facts.state.iter_mut().for_each(|state| state.destroyed = false);
             }),
             Mutation::WaitersDropped => writes.retain(|write| !matches!(write, Write::Waiter { .. })),
             Mutation::WatchesDropped => writes.retain(|write| !matches!(write, Write::Watch { .. })),
             Mutation::ConsumersDropped => writes.retain(|write| !matches!(write, Write::Consumer { .. })),
-            Mutation::LooksDropped => {
-                if writes.iter().any(|write| matches!(write, Write::Facts { .. })) {
-                    writes.retain(|write| !matches!(write, Write::Look { .. }));
-                }
+            Mutation::LooksDropped if writes.iter().any(|write| matches!(write, Write::Facts { .. })) => {
+                writes.retain(|write| !matches!(write, Write::Look { .. }));
             }
             Mutation::NoHealingLook => self.drop_healing_look(&mut writes),
             Mutation::WaitIgnored => {

@@ -92,7 +92,9 @@ impl Args {
     #[must_use]
     pub fn run(self) -> ExitCode {
         if self.list_mutations {
-            Mutation::ALL.iter().for_each(|mutation| println!("{:<22} {}", mutation.name(), mutation.breaks()));
+            for mutation in Mutation::ALL {
+                println!("{:<22} {}", mutation.name(), mutation.breaks());
+            }
             return ExitCode::SUCCESS;
         }
         let threads = self.threads.or(thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
@@ -127,19 +129,12 @@ impl Args {
     fn all_mutations(&self, threads: usize) -> ExitCode {
         let mut unseen = 0;
         for mutation in Mutation::ALL {
-            match search(self.from, self.seeds, threads, Some(*mutation)).found {
-                Some((seed, violation)) => {
-                    println!(
-                        "{:<22} seen by seed {seed}: {}: {}",
-                        mutation.name(),
-                        violation.invariant,
-                        violation.text
-                    );
-                }
-                None => {
-                    unseen += 1;
-                    println!("{:<22} NOT SEEN by {} seeds", mutation.name(), self.seeds);
-                }
+            let name = mutation.name();
+            if let Some((seed, violation)) = search(self.from, self.seeds, threads, Some(*mutation)).found {
+                println!("{name:<22} seen by seed {seed}: {}: {}", violation.invariant, violation.text);
+            } else {
+                unseen += 1;
+                println!("{name:<22} NOT SEEN by {} seeds", self.seeds);
             }
         }
         if unseen == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -149,7 +144,9 @@ impl Args {
 fn one(scenario: &Scenario) -> ExitCode {
     println!("{scenario:#?}");
     let report = simulate_traced(scenario);
-    report.log.iter().for_each(|line| println!("{line}"));
+    for line in &report.log {
+        println!("{line}");
+    }
     println!("trace {:016x}", report.hash);
     match report.violation {
         Some(_) => ExitCode::FAILURE,
@@ -166,6 +163,8 @@ fn show(scenario: &Scenario, violation: &Violation, trace: bool) {
         println!("which breaks {}: {}", violation.invariant, violation.text);
     }
     if trace {
-        report.log.iter().for_each(|line| println!("{line}"));
+        for line in &report.log {
+            println!("{line}");
+        }
     }
 }

@@ -282,20 +282,20 @@ impl Sim {
     /// Whether a suspended worker comes to an end there.
     fn dies(&mut self, chosen: usize) -> bool {
         let (started, time_ms) = (self.workers[chosen].started, self.workers[chosen].job.time_ms());
-        let word = self.workers[chosen].job.word();
+        let function = self.workers[chosen].job.word();
         let (kill_at, killed) = (self.kill_at, self.killed);
         let mut world = self.world();
         let (place, suspensions) = (world.place, world.suspensions);
         world.trace(place.operation, u64::from(place.after));
         if place.after {
             let job = &self.workers[chosen].job;
-            world.note(|| format!("      {word}: {} for {}", place.operation, job.name()));
+            world.note(|| format!("      {function}: {} for {}", place.operation, job.name()));
         }
         let dies = world.scenario.faults.death;
         if world.chance(dies) || !killed && kill_at.is_some_and(|at| suspensions >= at) {
             let kind = if place.after { FaultKind::DiedAfter } else { FaultKind::DiedBefore };
             world.inject(kind, place.operation);
-            world.note(|| format!("  a {word} died"));
+            world.note(|| format!("  a {function} died"));
             drop(world);
             self.killed = true;
             return true;
@@ -307,7 +307,7 @@ impl Sim {
             world.inject(FaultKind::Stalled, place.operation);
         }
         if world.now + 1 >= started + time_ms {
-            world.inject(FaultKind::TimedOut, word);
+            world.inject(FaultKind::TimedOut, function);
             return true;
         }
         false

@@ -60,9 +60,9 @@ fn shape(rng: &mut Rng, dag: bool) -> Vec<Spec> {
         }),
         5 if !dag && size > 2 => {
             // A cycle with a tail.
-            let ring = rng.usize(2..=size.min(4));
-            (0..ring).for_each(|number| reads[number].push((number + 1) % ring));
-            (ring..size).for_each(|number| reads[number].push(number - 1));
+            let round = rng.usize(2..=size.min(4));
+            (0..round).for_each(|number| reads[number].push((number + 1) % round));
+            (round..size).for_each(|number| reads[number].push(number - 1));
         }
         _ => (1..size).for_each(|number| {
             for _ in 0..rng.usize(1..=3) {
@@ -87,10 +87,10 @@ fn diamond(reads: &mut [Vec<usize>]) {
 
 fn layers(rng: &mut Rng, reads: &mut [Vec<usize>]) {
     let wide = rng.usize(1..=3);
-    for number in wide..reads.len() {
+    for (number, reads) in reads.iter_mut().enumerate().skip(wide) {
         let above = (number / wide - 1) * wide;
         for _ in 0..rng.usize(1..=2) {
-            reads[number].push(above + rng.usize(0..wide));
+            reads.push(above + rng.usize(0..wide));
         }
     }
 }

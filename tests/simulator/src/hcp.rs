@@ -234,14 +234,18 @@ impl Hcp {
         }
         // Twice, so that those in a cycle have something to have read; then until only they are stale.
         for _ in 0..2 {
-            (0..specs.len()).for_each(|number| self.has_run(number));
+            for number in 0..specs.len() {
+                self.has_run(number);
+            }
         }
         for _ in 0..4 * specs.len() {
             let stale: Vec<usize> = (0..specs.len()).filter(|number| self.is_outdated(*number)).collect();
             if stale.is_empty() {
                 break;
             }
-            stale.into_iter().for_each(|number| self.has_run(number));
+            for number in stale {
+                self.has_run(number);
+            }
         }
     }
 

@@ -48,10 +48,8 @@ mutations! {
     ConflictStopsLook "conflict-stops-look" "After one conflict, a look decides about nobody else.",
     ConsumersDropped "consumers-dropped" "Nobody is written down as reading anybody.",
     DestroysForgotten "destroys-forgotten" "A destroyed workspace looks like one that is merely empty.",
-    RanksIgnored "ranks-ignored" "Old news of a run replaces newer news.",
     MarkersShared "markers-shared" "All runs of a workspace carry the same marker.",
     LooksDropped "looks-dropped" "The end of a run has nobody looked at.",
-    EndsForgotten "ends-forgotten" "A run that ended counts as under way when late news of it comes.",
 }
 
 impl Mutation {

@@ -114,8 +114,10 @@ impl Worklist for Port {
     async fn claim(&self, key: &WorkKey, now: Timestamp, lease_ms: u64) -> Result<Option<Claimed>, StoreError> {
         self.table("claim", true, |world| {
             let mut claimed = world.table.claim(key, now, lease_ms);
-            if world.scenario.mutation == Some(Mutation::TriedLost) {
-                claimed.iter_mut().for_each(|claimed| claimed.tried = false);
+            if world.scenario.mutation == Some(Mutation::TriedLost)
+                && let Some(claimed) = &mut claimed
+            {
+                claimed.tried = false;
             }
             Ok(claimed)
         })
@@ -123,21 +125,34 @@ impl Worklist for Port {
     }
 
     async fn complete(&self, claimed: &Claimed) -> Result<(), StoreError> {
-        self.table("complete", true, |world| Ok(world.table.complete(claimed))).await
+        self.table("complete", true, |world| {
+            world.table.complete(claimed);
+            Ok(())
+        })
+        .await
     }
 
     async fn postpone(&self, claimed: &Claimed, until: Timestamp) -> Result<(), StoreError> {
-        self.table("postpone", true, |world| Ok(world.table.postpone(claimed, until))).await
+        self.table("postpone", true, |world| {
+            world.table.postpone(claimed, until);
+            Ok(())
+        })
+        .await
     }
 
     async fn defer(&self, claimed: &Claimed, until: Timestamp, fault: &str, tried: bool) -> Result<(), StoreError> {
-        self.table("defer", true, |world| Ok(world.table.defer(claimed, until, fault, tried))).await
+        self.table("defer", true, |world| {
+            world.table.defer(claimed, until, fault, tried);
+            Ok(())
+        })
+        .await
     }
 
     async fn bury(&self, claimed: &Claimed, now: Timestamp, fault: &str) -> Result<(), StoreError> {
         self.table("bury", true, |world| {
             world.note(|| format!("  a dead letter: {}: {fault}", claimed.key));
-            Ok(world.table.bury(claimed, now, fault))
+            world.table.bury(claimed, now, fault);
+            Ok(())
         })
         .await
     }
@@ -149,7 +164,11 @@ impl Bell for Port {
     }
 
     async fn ring(&self, key: &WorkKey) -> Result<(), StoreError> {
-        self.table("ring", true, |world| Ok(world.table.ring(key))).await
+        self.table("ring", true, |world| {
+            world.table.ring(key);
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -64,8 +64,6 @@ pub struct Table {
     pub leaseless: bool,
     /// Work counts as done whatever was asked for meanwhile: for a mutation.
     pub seqless: bool,
-    /// Old news replaces newer: for a mutation.
-    pub rankless: bool,
 }
 
 impl Table {

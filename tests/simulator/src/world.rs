@@ -200,7 +200,6 @@ impl World {
         self.table.unchecked = is(Mutation::NoVersionCheck);
         self.table.leaseless = is(Mutation::NoLease);
         self.table.seqless = is(Mutation::CompleteIgnoresSeq);
-        self.table.rankless = is(Mutation::RanksIgnored);
         self.hcp.digests_with_version = is(Mutation::NoCutOff);
     }
 
@@ -261,7 +260,7 @@ impl World {
         let faults = self.scenario.faults;
         if faults.storm.is_some_and(|(from, until)| (START + from..START + until).contains(&self.now)) {
             self.inject(FaultKind::Storm, operation);
-            return if self.scenario.seed % 2 == 0 { Outcome::Throttled } else { Outcome::Before };
+            return if self.scenario.seed.is_multiple_of(2) { Outcome::Throttled } else { Outcome::Before };
         }
         if self.chance(faults.throttle) {
             self.inject(FaultKind::Throttled, operation);
@@ -303,7 +302,7 @@ impl World {
         }
         for notice in std::mem::take(&mut self.hcp.outbox) {
             self.note(|| format!("  run-{} is {}", notice.run, notice.status));
-            self.send_notice(notice);
+            self.send_notice(&notice);
         }
         for key in std::mem::take(&mut self.table.bells) {
             let times = self.weather("doorbell", false);
@@ -313,8 +312,8 @@ impl World {
         }
     }
 
-    fn send_notice(&mut self, notice: Notice) {
-        let must = self.must_arrive(&notice);
+    fn send_notice(&mut self, notice: &Notice) {
+        let must = self.must_arrive(notice);
         for after in self.weather("notification", must) {
             self.at(self.now + after, Event::Notice(notice.clone()));
         }

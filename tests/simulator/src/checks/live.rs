@@ -23,7 +23,9 @@ impl World {
 
     /// Makes the rest of a commit, on no condition: for a mutation.
     pub fn commit_rest(&mut self, rest: &[Write]) -> Result<(), StoreError> {
-        rest.iter().for_each(|write| self.table.write(write));
+        for write in rest {
+            self.table.write(write);
+        }
         self.committed(rest);
         Ok(())
     }

@@ -82,7 +82,7 @@ impl Table {
                 }
             }
             Write::Look { workspace, at } => {
-                self.change(&WorkKey::Look(workspace.clone()), |work| arm(work, Queue::Index, at.0))
+                self.change(&WorkKey::Look(workspace.clone()), |work| arm(work, Queue::Index, at.0));
             }
             Write::Verify { workspace, at } => {
                 self.change(&WorkKey::Verify(workspace.clone()), |work| arm(work, Queue::Index, at.0));

@@ -19,7 +19,7 @@ impl Table {
     pub fn record(&mut self, report: &RunReport, now: Timestamp) -> Recorded {
         let key = WorkKey::Run(report.workspace.clone(), report.run.clone());
         let rank = report.standing.rank();
-        if self.works.get(&key).is_some_and(|work| work.rank >= rank && !self.rankless) {
+        if self.works.get(&key).is_some_and(|work| work.rank >= rank) {
             self.usage.writes += 1;
             return Recorded::Known;
         }
