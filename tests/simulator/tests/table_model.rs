@@ -1,5 +1,7 @@
 //! The table in memory answers as the real one does: the same operations on both, every answer compared.
 
+#![expect(clippy::unwrap_used, reason = "what is parsed here is written here")]
+
 use std::collections::BTreeSet;
 
 use fastrand::Rng;
