@@ -29,8 +29,10 @@ impl<S: FactStore + Inbox, T: States> Indexer<S, T> {
         let (holder, waiter) = (holder.clone(), waiter.clone());
         // The holder may have been renamed or removed with a run under way, of which it hears nothing more.
         let verify = Write::Verify { workspace: holder.clone(), at: now };
-        let no_waiter = Write::NoWaiter { holder, waiter: waiter.clone() };
-        self.store.commit(&[verify, no_waiter, Write::Look { workspace: waiter, at: now }]).await?;
+        let no_waiter = Write::NoWaiter { holder: holder.clone(), waiter: waiter.clone() };
+        // Or nobody has looked at the holder since something far above it changed: a cycle that is none any more.
+        let looks = [holder, waiter].map(|workspace| Write::Look { workspace, at: now });
+        self.store.commit(&[&[verify, no_waiter][..], &looks].concat()).await?;
         Ok(Next::Done)
     }
 
