@@ -94,7 +94,7 @@ impl World {
             let producer = &self.hcp.sites[*read];
             let now: Option<&Values> = producer.state().filter(|_| producer.alive).map(|state| &state.outputs);
             let saw = made.saw.get(read).map(|seen| &seen.values);
-            now.is_none()
+            now.is_none_or(Vec::is_empty)
                 || now == saw
                 || now == made.offered.get(read)
                 || !self.knows_of(number, *read)
