@@ -13,6 +13,9 @@ use crate::{CONFLICTS_MAX, IndexError, Indexer};
 /// The shortest wait before a workspace is looked at again though nothing was heard, in milliseconds.
 const WAIT_LEAST_MS: u64 = 1_000;
 
+/// How long an order that is in the way of another is given, in milliseconds: as long as run-creator's claim.
+const ORDER_AGAIN_MS: u64 = 60_000;
+
 impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
     /// A wait has lasted long: the workspace that waits is looked at by itself.
     pub(crate) async fn look_after_waiting(
@@ -23,8 +26,10 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
     ) -> Result<Next, IndexError> {
         let mut writes = Vec::new();
         if holder != waiter {
-            // It may have been renamed or removed with a run under way, of which it hears nothing more.
+            // It may have been renamed or removed with a run under way, of which it hears nothing more. Or nobody has
+            // looked at it since something far above it changed: a cycle that is none any more.
             writes.push(Write::Verify { workspace: holder.clone(), at: now });
+            writes.push(Write::Look { workspace: holder.clone(), at: now });
         }
         writes.push(Write::NoWaiter { holder: holder.clone(), waiter: waiter.clone() });
         writes.push(Write::Look { workspace: waiter.clone(), at: now });
@@ -124,10 +129,15 @@ impl Case<'_> {
                 writes.push(self.unchanged(holder));
             }
         }
-        if !self.before.ordered
-            && let Some(order) = Order::of(self.target, self.decision, self.graph, self.now)
-        {
-            writes.push(Write::Order { workspace: self.target.clone(), order });
+        if let Some(order) = Order::of(self.target, self.decision, self.graph, self.now) {
+            let workspace = self.target.clone();
+            if !self.before.ordered {
+                writes.push(Write::Order { workspace, order });
+            } else if self.before.order.as_ref().is_none_or(|before| before.marker != order.marker) {
+                // Only one order at a time: what this one asks for is looked at when the other is out of the way, as
+                // the run that came of that may be over and nothing else would.
+                writes.push(Write::Look { workspace, at: self.now.plus_ms(ORDER_AGAIN_MS) });
+            }
         }
         if self.target != self.root && self.lets_go() {
             writes.push(Write::Look { workspace: self.target.clone(), at: self.now });

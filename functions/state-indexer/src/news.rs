@@ -39,12 +39,18 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         }
         match self.terraform.run(report).await? {
             Some(found) if found.standing.rank() > report.standing.rank() => {
+                if self.is_gone(&report.workspace, &report.workspace_id).await? {
+                    // It has another name now, under which the run is heard of.
+                    retrying!(self.let_go(report, now).await)?;
+                    return self.verify(&report.workspace, now).await;
+                }
                 self.store.record(&found, now).await?;
                 Ok(Next::Done)
             }
             Some(_) => Ok(watch),
             // The workspace is not to be seen either. Should it be back one day, its next news tells.
             None if self.terraform.workspace(&report.workspace_id).await?.is_none() => {
+                retrying!(self.let_go(report, now).await)?;
                 self.verify(&report.workspace, now).await
             }
             None => {
@@ -53,6 +59,18 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
                 Ok(Next::Done)
             }
         }
+    }
+
+    /// The run went with its workspace. If that was made anew under the same name, nobody must wait for the run.
+    async fn let_go(&self, report: &RunReport, now: Timestamp) -> Result<(), IndexError> {
+        let Known { mut facts, version, .. } = self.store.known_one(&report.workspace).await?;
+        let made_anew = facts.id.as_ref().is_some_and(|id| *id != report.workspace_id);
+        if !made_anew || facts.active.remove(&report.run).is_none() {
+            return Ok(());
+        }
+        let workspace = report.workspace.clone();
+        let look = Write::Look { workspace: workspace.clone(), at: now };
+        Ok(self.store.commit(&[Write::Facts { workspace, facts: Box::new(facts), version }, look]).await?)
     }
 
     /// Whether `report` was news.
@@ -107,11 +125,15 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         let known = self.store.known_one(&report.workspace).await?;
         let Some(state) = self.terraform.current_state(&report.workspace_id).await? else {
             if !self.is_gone(&report.workspace, &report.workspace_id).await? {
-                return retrying!(self.fold(report, None, Asks::Yes, now).await);
+                return self.end_without_state(claimed, report, &known.facts, now).await;
             }
             // Of a workspace that was made anew under the same name, this is news from before.
             let made_anew = known.facts.id.as_ref().is_some_and(|id| *id != report.workspace_id);
-            return if made_anew { Ok(Next::Done) } else { self.forget(&report.workspace, now).await };
+            if made_anew {
+                retrying!(self.let_go(report, now).await)?;
+                return Ok(Next::Done);
+            }
+            return self.forget(&report.workspace, now).await;
         };
         let awaits_state = awaits_state(report, &state);
         let folded = known.facts.ended.contains(&report.run);
@@ -122,9 +144,26 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         if learned.is_some() || !folded || !awaits_state {
             retrying!(self.fold(report, learned.clone(), Asks::Yes, now).await)?;
         }
-        // Nobody below is kept waiting any longer, but the state may still come.
-        let patient = awaits_state && now.since_ms(report.at) < STATE_PATIENCE_MS;
-        Ok(if patient { Next::Again(now.plus_ms(STATE_AGAIN_MS)) } else { Next::Done })
+        Ok(patience(awaits_state, report, now))
+    }
+
+    /// The workspace is there and has no state: if the run applied, its first one is still to come.
+    async fn end_without_state(
+        &self,
+        claimed: &Claimed,
+        report: &RunReport,
+        known: &Facts,
+        now: Timestamp,
+    ) -> Result<Next, IndexError> {
+        let awaits_state = report.standing == Standing::Applied;
+        let folded = known.ended.contains(&report.run);
+        if awaits_state && !folded && claimed.attempts <= STATE_WAITS_MAX {
+            return Err(IndexError::NotCurrentYet(report.run.clone()));
+        }
+        if !folded || !awaits_state {
+            retrying!(self.fold(report, None, Asks::Yes, now).await)?;
+        }
+        Ok(patience(awaits_state, report, now))
     }
 
     /// Writes down what the end of a run means, and has everything below looked at.
@@ -241,11 +280,21 @@ pub(crate) fn is_newer(state: &StateFacts, known: &Facts) -> bool {
     known.is_none_or(|known| known < (state.created_at, state.serial))
 }
 
-/// Whether the state version that an applied run wrote is still to come.
+/// Nobody below is kept waiting any longer, but the state may still come.
+fn patience(awaits_state: bool, report: &RunReport, now: Timestamp) -> Next {
+    let patient = awaits_state && now.since_ms(report.at) < STATE_PATIENCE_MS;
+    if patient { Next::Again(now.plus_ms(STATE_AGAIN_MS)) } else { Next::Done }
+}
+
+/// Whether the state version that an applied run wrote is still to come. Another run's was there before this one ended,
+/// even if this one was queued earlier; where no run is named, it has to be younger than this one.
 fn awaits_state(report: &RunReport, state: &StateVersion) -> bool {
-    report.standing == Standing::Applied
-        && state.facts.run.as_ref() != Some(&report.run)
-        && state.facts.created_at < report.created_at
+    let before = match &state.facts.run {
+        Some(run) if *run == report.run => return false,
+        Some(_) => report.at,
+        None => report.created_at,
+    };
+    report.standing == Standing::Applied && state.facts.created_at < before
 }
 
 /// The other side of edges that came or went.

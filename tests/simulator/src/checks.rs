@@ -1,0 +1,6 @@
+//! The invariants: some at every effect, the rest when nothing moves any more.
+
+mod live;
+mod once;
+mod rest;
+mod truth;

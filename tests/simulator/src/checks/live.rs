@@ -1,0 +1,151 @@
+//! What is checked at the very effect that would break it.
+
+use sluice_domain::ports::{CreatedRun, StoreError, TerraformError, Write};
+use sluice_domain::{Standing, Verdict, WorkKey, WorkspaceId};
+
+use crate::hcp::{number_of, run_id};
+use crate::scenario::Deed;
+use crate::world::{Made, World};
+
+impl World {
+    /// Makes a commit, and looks at what it did.
+    pub fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        self.table.commit(writes)?;
+        self.committed(writes);
+        Ok(())
+    }
+
+    /// Makes a part of a commit, on the conditions of all of it: for a mutation.
+    pub fn commit_part(&mut self, all: &[Write], part: &[Write]) -> Result<(), StoreError> {
+        self.table.admit(all)?;
+        self.commit_rest(part)
+    }
+
+    /// Makes the rest of a commit, on no condition: for a mutation.
+    pub fn commit_rest(&mut self, rest: &[Write]) -> Result<(), StoreError> {
+        for write in rest {
+            self.table.write(write);
+        }
+        self.committed(rest);
+        Ok(())
+    }
+
+    fn committed(&mut self, writes: &[Write]) {
+        for write in writes {
+            match write {
+                Write::Facts { facts, .. } => {
+                    for run in facts.ended.iter().filter_map(number_of) {
+                        self.taken_in.entry(run).or_insert(self.now);
+                    }
+                    if let Some(state) = &facts.state {
+                        self.read_at.entry(state.version.clone()).or_insert(self.now);
+                    }
+                }
+                Write::Decision { workspace, decision, .. } => {
+                    self.note(|| format!("  {}: {decision}", workspace.name));
+                }
+                Write::Order { workspace, order } => {
+                    self.orders.insert(order.marker.to_string(), (self.now, workspace.clone()));
+                    let decision = self.table.decision_of(workspace);
+                    let told = decision.is_some_and(|it| it.verdict == Verdict::Run && !it.causes.is_empty());
+                    let torn = self.scenario.mutation.is_some();
+                    if !told && !torn {
+                        self.violated("I6", format!("a run of {} is ordered without a reason", workspace.name));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A person, or the world, does something.
+    pub fn deed(&mut self, number: usize) {
+        let action = self.scenario.actions[number];
+        self.note(|| format!("{:?} w{:02}", action.deed, action.workspace));
+        self.trace("deed", number as u64);
+        if action.deed == Deed::Change && self.scenario.is_plain() {
+            self.expect_wave(action.workspace);
+        }
+        self.hcp.act(action.workspace, action.deed);
+    }
+
+    /// Creates a run for Sluice.
+    pub fn create_run(&mut self, id: &WorkspaceId, message: &str) -> Result<CreatedRun, TerraformError> {
+        let (run, created) = self.hcp.create_run(id, message)?;
+        self.trace("created", run as u64);
+        let workspace = self.hcp.runs[run].workspace;
+        self.note(|| format!("  run-{run} created in w{workspace:02}: {message}"));
+        self.check_created(run, workspace);
+        self.made.push(Made { run, workspace });
+        let most = 3 * self.hcp.sites.len() * (self.scenario.actions.len() + 2) + 20;
+        if self.made.len() > most {
+            self.violated("I5", format!("more than {most} runs"));
+        }
+        Ok(created)
+    }
+
+    fn check_created(&mut self, run: usize, workspace: usize) {
+        let Some(marker) = self.hcp.runs[run].marker.as_ref().map(ToString::to_string) else {
+            return self.violated("I6", format!("run-{run} has no marker"));
+        };
+        let Some((decided, name)) = self.orders.get(&marker).cloned() else {
+            return self.violated("I6", format!("run-{run} in w{workspace:02} was never ordered"));
+        };
+        if let Some(other) = self.markers.insert(marker.clone(), run) {
+            return self.violated("I4", format!("run-{other} and run-{run} in w{workspace:02} both carry {marker}"));
+        }
+        // That an idle workspace was renamed shows when it runs next: until then it is known under its old name.
+        let renamed = self.hcp.sites[workspace].name != name;
+        if !renamed && !self.finds_something_new(workspace, decided) {
+            let text = format!("run-{run} in w{workspace:02} finds nothing that the run before it had not seen");
+            self.violated("I3", text);
+        }
+    }
+
+    /// Whether some input differs from what the last run that got through is known to have seen.
+    fn finds_something_new(&self, workspace: usize, decided: u64) -> bool {
+        let site = &self.hcp.sites[workspace];
+        let Some(through) = site.through else { return true };
+        let last = &self.hcp.runs[through];
+        // A person's run that Sluice had not heard the end of when it decided.
+        let heard = self.taken_in.get(&through).is_some_and(|at| *at < decided);
+        if !last.ours() && last.ended.is_some_and(|at| at > 0) && !heard {
+            return true;
+        }
+        let copied = last.standing == Standing::Applied && self.state_is_read(workspace);
+        site.spec.reads.iter().any(|read| {
+            let producer = &self.hcp.sites[*read];
+            let (Some(state), Some(seen)) = (producer.state().filter(|_| producer.alive), last.saw.get(read)) else {
+                return true;
+            };
+            // Notifications tell whole seconds, so a run of the same second may have been too early. And what a run
+            // without changes has read is known by the facts of the time when its end was taken in.
+            let taken_in = self.taken_in.get(&through).copied().unwrap_or(0);
+            let later = self.read_at.get(&state.version).is_none_or(|at| *at > taken_in);
+            let unknowable = !copied && (state.created_at + 1_000 > last.created_at || later);
+            *read != workspace && (seen.values != state.outputs || unknowable)
+        })
+    }
+
+    /// Whether Sluice has read the workspace's current state.
+    #[must_use]
+    pub fn state_is_read(&self, workspace: usize) -> bool {
+        let site = &self.hcp.sites[workspace];
+        let known = self.table.facts_of(&site.name).and_then(|facts| facts.state.as_ref());
+        known.map(|state| &state.version) == site.state().map(|state| &state.version)
+    }
+
+    /// Whether nothing is left but questions that are asked again and again: runs that are watched, waits.
+    #[must_use]
+    pub fn only_asks_again(&self) -> bool {
+        let asks = |key: &WorkKey| matches!(key, WorkKey::Run(..) | WorkKey::Waiter { .. });
+        self.table.pending().all(|(key, _)| asks(key))
+    }
+
+    /// The words for a run.
+    #[must_use]
+    pub fn called(&self, run: usize) -> String {
+        let made = &self.hcp.runs[run];
+        format!("{} of w{:02}, {}", run_id(run), made.workspace, made.standing)
+    }
+}

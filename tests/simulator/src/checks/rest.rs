@@ -1,0 +1,100 @@
+//! What is checked when nothing moves any more.
+
+use sluice_domain::{Verdict, WorkKey, Workspace};
+
+use crate::scenario::Deed;
+use crate::world::World;
+
+impl World {
+    /// Everything that has to hold at rest.
+    pub fn check_at_rest(&mut self) {
+        self.check_once();
+        for number in 0..self.hcp.sites.len() {
+            if self.violation.is_none() {
+                self.check_workspace(number);
+            }
+        }
+        if self.violation.is_none() {
+            self.check_dead();
+        }
+    }
+
+    /// I1: whoever is stale has a reason on record, and it is true.
+    fn check_workspace(&mut self, number: usize) {
+        let Some(producer) = self.stale_for(number) else { return };
+        let name = self.hcp.sites[number].name.clone();
+        let Some(decision) = self.table.decision_of(&name).cloned() else {
+            let text = format!("w{number:02} is stale because of w{producer:02}, and nothing was decided");
+            return self.violated("I1", text);
+        };
+        if decision.to_string().is_empty() {
+            return self.violated("I6", format!("the decision about w{number:02} cannot be read"));
+        }
+        if let Err(why) = self.is_true(number, &decision.verdict, 0) {
+            let heals = matches!(decision.verdict, Verdict::Blocked { .. });
+            let text =
+                format!("w{number:02} is stale because of w{producer:02}, and \"{decision}\" is not true: {why}");
+            self.violated(if heals { "I7" } else { "I1" }, text);
+        }
+    }
+
+    /// A workspace that the last run of this one that got through read otherwise than it is now.
+    fn stale_for(&self, number: usize) -> Option<usize> {
+        let site = self.hcp.sites.get(number).filter(|site| site.alive)?;
+        let last = &self.hcp.runs[site.through?];
+        let state = site.state()?;
+        site.spec.reads.iter().copied().find(|read| {
+            let producer = &self.hcp.sites[*read];
+            let (Some(now), Some(saw)) = (producer.state(), last.saw.get(read)) else { return false };
+            if !self.knows_of(number, *read) || self.hcp.reads_back(number, *read) {
+                return false;
+            }
+            let copy = state.copies.get(&producer.name);
+            let fresh = |(output, value): (usize, &u64)| {
+                saw.values.get(output) == Some(value) || copy.and_then(|copy| copy.get(output)) == Some(value)
+            };
+            let vanished = now.empty && !saw.values.is_empty() && self.was_known(*read);
+            vanished || !now.outputs.iter().enumerate().all(fresh)
+        })
+    }
+
+    /// Whether Sluice knows that the one workspace reads the other, under the names and ids that both have now.
+    pub(super) fn knows_of(&self, number: usize, read: usize) -> bool {
+        let known = |number: usize| {
+            let site = &self.hcp.sites[number];
+            self.table.facts_of(&site.name).filter(|facts| site.alive && facts.id.as_ref() == Some(&site.id))
+        };
+        let edge = known(number).and_then(|facts| facts.producers.get(&self.hcp.sites[read].name));
+        edge.is_some_and(sluice_domain::Edge::live) && known(read).is_some()
+    }
+
+    /// Whether Sluice had read a state of the workspace before it was destroyed: one that is empty from the start is not
+    /// taken for destroyed.
+    fn was_known(&self, number: usize) -> bool {
+        let site = &self.hcp.sites[number];
+        let earlier = site.states.iter().rev().skip(1).filter_map(|state| state.run);
+        let mut heard = earlier.filter(|run| self.taken_in.contains_key(run));
+        self.scenario.known && site.generation == 0 && site.renames == 0 || heard.next().is_some()
+    }
+
+    /// Nobody has a dead letter that nothing explains.
+    fn check_dead(&mut self) {
+        let moved = |name: &Workspace| {
+            let moves = [Deed::Delete, Deed::Remake, Deed::Rename];
+            let number = self.hcp.sites.iter().position(|site| *name == site.name);
+            let Some(number) = number else { return true };
+            self.scenario.actions.iter().any(|action| action.workspace == number && moves.contains(&action.deed))
+        };
+        let of = |key: &WorkKey| match key {
+            WorkKey::Run(workspace, _)
+            | WorkKey::Look(workspace)
+            | WorkKey::Verify(workspace)
+            | WorkKey::Create(workspace)
+            | WorkKey::Waiter { waiter: workspace, .. } => workspace.clone(),
+        };
+        let letter = self.table.dead().into_iter().find(|letter| !moved(&of(&letter.key)));
+        if let Some(letter) = letter {
+            self.violated("I1", format!("a dead letter that nothing explains: {}: {}", letter.key, letter.fault));
+        }
+    }
+}

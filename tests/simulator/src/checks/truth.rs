@@ -1,0 +1,106 @@
+//! Whether a recorded reason is true in the model.
+
+use sluice_domain::{RunId, Verdict, Workspace};
+
+use crate::hcp::{Values, number_of};
+use crate::world::World;
+
+/// Most workspaces that wait one for another.
+const DEEP: usize = 64;
+
+impl World {
+    /// Whether `verdict` about the workspace, which is stale, is true; or why not.
+    pub(super) fn is_true(&self, number: usize, verdict: &Verdict, deep: usize) -> Result<(), String> {
+        match verdict {
+            Verdict::Settled => Err("it is stale".to_owned()),
+            // The run is there, and waits for a person or behind a lock.
+            Verdict::Run if self.hcp.live_runs(number).next().is_some() => Ok(()),
+            Verdict::Run => Err("no run came of it".to_owned()),
+            Verdict::Adopt { run } | Verdict::AwaitOwnRun { run } => self.is_under_way(run),
+            Verdict::Wait { on } => self.holds(on, deep),
+            Verdict::Blocked { by } => self.did_not_get_through(by),
+            Verdict::Refused { run, .. } => self.was_refused(number, run.as_ref()),
+            // Of a cycle and a destroyed producer, the rule names the cycle.
+            Verdict::Cycle { with } if self.is_cycle(number, with) && self.reads_what_was_destroyed(number) => Ok(()),
+            Verdict::Cycle { .. } => Err("what changed is in no cycle with it".to_owned()),
+            Verdict::ProducerDestroyed { producer } => {
+                let site = self.hcp.by_name(producer).map(|number| &self.hcp.sites[number]);
+                let empty = site.and_then(|site| site.state()).is_none_or(|state| state.empty);
+                if empty { Ok(()) } else { Err(format!("{} has a state", producer.name)) }
+            }
+            Verdict::Observed if self.scenario.observe => Ok(()),
+            Verdict::Observed => Err("more than observing is allowed".to_owned()),
+        }
+    }
+
+    fn is_cycle(&self, number: usize, with: &Workspace) -> bool {
+        self.hcp.by_name(with).is_some_and(|with| self.hcp.reads_back(number, with))
+    }
+
+    fn reads_what_was_destroyed(&self, number: usize) -> bool {
+        let reads = &self.hcp.sites[number].spec.reads;
+        reads.iter().any(|read| self.hcp.sites[*read].state().is_some_and(|state| state.empty))
+    }
+
+    fn is_under_way(&self, run: &RunId) -> Result<(), String> {
+        let number = number_of(run).filter(|number| *number < self.hcp.runs.len());
+        let under_way = |number: usize| self.hcp.is_there(number) && !self.hcp.runs[number].standing.ended();
+        match number {
+            Some(number) if under_way(number) => Ok(()),
+            Some(number) => Err(self.called(number)),
+            None => Err(format!("there is no {run}")),
+        }
+    }
+
+    /// Whether somebody has reason to wait for the workspace.
+    fn holds(&self, on: &Workspace, deep: usize) -> Result<(), String> {
+        let Some(number) = self.hcp.by_name(on) else { return Err(format!("there is no {}", on.name)) };
+        if self.hcp.live_runs(number).next().is_some() {
+            return Ok(());
+        }
+        let verdict = self.table.decision_of(on).map(|decision| &decision.verdict);
+        match verdict {
+            Some(verdict @ (Verdict::Wait { .. } | Verdict::Adopt { .. } | Verdict::AwaitOwnRun { .. }))
+                if deep < DEEP =>
+            {
+                self.is_true(number, verdict, deep + 1)
+            }
+            _ => Err(format!("{} does not move", on.name)),
+        }
+    }
+
+    fn did_not_get_through(&self, by: &Workspace) -> Result<(), String> {
+        let Some(number) = self.hcp.by_name(by) else { return Err(format!("there is no {}", by.name)) };
+        match self.hcp.sites[number].last {
+            Some(last) if self.hcp.runs[last].standing.got_through() => Err(self.called(last)),
+            _ => Ok(()),
+        }
+    }
+
+    fn was_refused(&self, number: usize, run: Option<&RunId>) -> Result<(), String> {
+        let site = &self.hcp.sites[number];
+        let Some(run) = run else { return Ok(()) };
+        let Some(run) = number_of(run).filter(|run| site.runs.contains(run)) else {
+            return Err(format!("there is no {run}"));
+        };
+        let made = &self.hcp.runs[run];
+        if !made.standing.ended() || made.standing.got_through() {
+            return Err(self.called(run));
+        }
+        if let Some(last) = site.last.filter(|last| self.hcp.runs[*last].standing.got_through()) {
+            return Err(format!("{} after it", self.called(last)));
+        }
+        let same = |read: &usize| {
+            let producer = &self.hcp.sites[*read];
+            let now: Option<&Values> = producer.state().filter(|_| producer.alive).map(|state| &state.outputs);
+            let saw = made.saw.get(read).map(|seen| &seen.values);
+            now.is_none_or(Vec::is_empty)
+                || now == saw
+                || now == made.offered.get(read)
+                || !self.knows_of(number, *read)
+                || self.hcp.reads_back(number, *read)
+        };
+        let changed = site.spec.reads.iter().find(|read| !same(read));
+        changed.map_or(Ok(()), |read| Err(format!("w{read:02} has changed since")))
+    }
+}

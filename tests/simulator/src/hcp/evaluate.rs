@@ -1,0 +1,103 @@
+//! What a workspace's outputs are, given what it reads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Hcp, Seen, State, Values};
+use crate::scenario::{Kind, Spec};
+
+impl Hcp {
+    /// What a run of the workspace would read now, by number; a workspace without a state is left out.
+    #[must_use]
+    pub fn look_at_inputs(&self, number: usize) -> BTreeMap<usize, Seen> {
+        let seen = |read: &usize| {
+            let site = self.sites.get(*read).filter(|site| site.alive)?;
+            let state = site.state()?;
+            Some((*read, Seen { values: state.outputs.clone(), created_at: state.created_at }))
+        };
+        self.sites[number].spec.reads.iter().filter_map(seen).collect()
+    }
+
+    /// The outputs and the resources that come of what was read.
+    pub(super) fn evaluate(&self, number: usize, own: u64, saw: &BTreeMap<usize, Seen>) -> (Values, u64) {
+        let inputs = saw.iter().map(|(read, seen)| (*read, &seen.values));
+        evaluate(number, &self.sites[number].spec, own, inputs)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are what a state version is made of")]
+    pub(super) fn push_state(
+        &mut self,
+        number: usize,
+        run: Option<usize>,
+        created_at: u64,
+        outputs: Values,
+        saw: &BTreeMap<usize, Seen>,
+        content: u64,
+        empty: bool,
+    ) {
+        self.versions += 1;
+        let version = format!("sv-{}", self.versions).parse().expect("it is an id");
+        let copies = saw.iter().map(|(read, seen)| (self.sites[*read].name.clone(), seen.values.clone())).collect();
+        let copies = if empty { BTreeMap::new() } else { copies };
+        let site = &mut self.sites[number];
+        let (serial, lineage) = (site.states.len() as u64 + 1, site.generation);
+        site.states.push(Arc::new(State {
+            version,
+            serial,
+            run,
+            created_at,
+            outputs,
+            copies,
+            content,
+            lineage,
+            empty,
+        }));
+    }
+}
+
+fn evaluate<'a>(
+    number: usize,
+    spec: &Spec,
+    own: u64,
+    inputs: impl Iterator<Item = (usize, &'a Values)>,
+) -> (Values, u64) {
+    let alone = mix(number as u64 + 1, own);
+    let mut whole = alone;
+    for (read, values) in inputs {
+        whole = mix(whole, read as u64);
+        whole = values.iter().fold(whole, |whole, value| mix(whole, *value));
+    }
+    let base = if spec.kind == Kind::Follows { whole } else { alone };
+    let outputs = (0..u64::from(spec.outputs)).map(|output| mix(base, output) >> 16).collect();
+    (outputs, if spec.kind == Kind::DataOnly { alone } else { whole })
+}
+
+/// Who is affected when the workspace `changed`, in a graph without cycles, takes on the setting `own`: each, and
+/// whether its own outputs change.
+#[must_use]
+pub fn expected(hcp: &Hcp, changed: usize, own: u64) -> BTreeMap<usize, bool> {
+    let mut affected = BTreeMap::new();
+    let mut now: Vec<Values> =
+        hcp.sites.iter().map(|site| site.state().map_or(Vec::new(), |s| s.outputs.clone())).collect();
+    for (number, site) in hcp.sites.iter().enumerate() {
+        let touched = site.spec.reads.iter().any(|read| affected.get(read) == Some(&true));
+        if number != changed && !touched {
+            continue;
+        }
+        let own = if number == changed { own } else { site.own };
+        let mut reads = site.spec.reads.clone();
+        reads.sort_unstable();
+        reads.dedup();
+        let (outputs, _) = evaluate(number, &site.spec, own, reads.iter().map(|read| (*read, &now[*read])));
+        affected.insert(number, outputs != now[number]);
+        now[number] = outputs;
+    }
+    affected
+}
+
+fn mix(a: u64, b: u64) -> u64 {
+    let mut x = (a ^ b.rotate_left(32)).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9 ^ b);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}

@@ -1,0 +1,226 @@
+//! The life of a run: pending, planning, perhaps waiting for a person, applying, over.
+
+use sluice_domain::{Marker, Standing, Timestamp};
+
+use super::{Hcp, Notice, Timer};
+use crate::scenario::{Approval, SECOND};
+
+impl Hcp {
+    /// A run that is there and has begun nothing.
+    pub(super) fn new_run(&mut self, number: usize, message: &str, created_at: u64, destroys: bool) -> usize {
+        let site = &self.sites[number];
+        let offered = self.look_at_inputs(number).into_iter().map(|(read, seen)| (read, seen.values)).collect();
+        self.runs.push(super::Run {
+            workspace: number,
+            generation: site.generation,
+            message: message.to_owned(),
+            marker: Marker::in_message(message),
+            created_at,
+            standing: Standing::Pending,
+            since: created_at,
+            own: site.own,
+            destroys,
+            saw: std::collections::BTreeMap::new(),
+            offered,
+            fails: None,
+            began: None,
+            ended: None,
+        });
+        let run = self.runs.len() - 1;
+        self.sites[number].runs.push(run);
+        run
+    }
+
+    /// Queues a run.
+    pub fn start(&mut self, number: usize, message: &str, destroys: bool) -> usize {
+        let run = self.new_run(number, message, self.clock(), destroys);
+        self.stirs += 1;
+        self.tell(run, "run:created", "pending");
+        self.timers.push((self.now + SECOND, Timer::Begin(number)));
+        run
+    }
+
+    /// Whether the run belongs to a workspace that is still there.
+    #[must_use]
+    pub fn is_there(&self, run: usize) -> bool {
+        let run = &self.runs[run];
+        let site = &self.sites[run.workspace];
+        site.alive && site.generation == run.generation
+    }
+
+    /// Something happens by itself.
+    pub fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::Begin(number) => self.begin(number),
+            Timer::Planned(run) if self.stands(run, Standing::Planning) => self.planned(run),
+            Timer::Confirm(run) if self.stands(run, Standing::AwaitingPerson) => self.apply(run),
+            Timer::Discard(run) if self.stands(run, Standing::AwaitingPerson) => self.end(run, Standing::Discarded),
+            Timer::Applied(run) if self.stands(run, Standing::Applying) => self.applied(run),
+            Timer::Written(run) if self.is_there(run) => self.written(run),
+            _ => {}
+        }
+    }
+
+    fn stands(&self, run: usize, standing: Standing) -> bool {
+        self.is_there(run) && self.runs[run].standing == standing
+    }
+
+    /// Runs of the workspace that are not over, the oldest first.
+    pub fn live_runs(&self, number: usize) -> impl Iterator<Item = usize> {
+        let there = |run: &usize| self.is_there(*run) && !self.runs[*run].standing.ended();
+        self.sites[number].runs.iter().copied().filter(there)
+    }
+
+    /// Whether the run moves by itself.
+    #[must_use]
+    pub fn moves(&self, run: usize) -> bool {
+        let site = &self.sites[self.runs[run].workspace];
+        match self.runs[run].standing {
+            Standing::Planning | Standing::Applying => true,
+            Standing::Pending => !site.locked && self.live_runs(self.runs[run].workspace).next() == Some(run),
+            _ => false,
+        }
+    }
+
+    fn begin(&mut self, number: usize) {
+        let site = &self.sites[number];
+        if !site.alive || site.locked || site.writing {
+            return;
+        }
+        let Some(run) = self.live_runs(number).next().filter(|run| self.runs[*run].standing == Standing::Pending)
+        else {
+            return;
+        };
+        let saw = self.look_at_inputs(number);
+        let unreadable = self.sites[number].spec.reads.iter().any(|read| !saw.contains_key(read));
+        let fails = if self.sites[number].breaks > 0 {
+            self.sites[number].breaks -= 1;
+            Some(if run % 2 == 0 { Standing::Planning } else { Standing::Applying })
+        } else {
+            (unreadable && !self.runs[run].destroys).then_some(Standing::Planning)
+        };
+        let now = self.now;
+        let made = &mut self.runs[run];
+        (made.saw, made.fails, made.began) = (saw, fails, Some(now));
+        self.stand(run, Standing::Planning);
+        self.tell(run, "run:planning", "planning");
+        self.timers.push((self.now + self.sites[number].spec.plan_ms, Timer::Planned(run)));
+    }
+
+    fn planned(&mut self, run: usize) {
+        let Run { number, own, destroys, fails } = self.brief(run);
+        if fails == Some(Standing::Planning) {
+            return self.end(run, Standing::Errored);
+        }
+        let (outputs, content) = self.evaluate(number, own, &self.runs[run].saw);
+        let site = &self.sites[number];
+        let changes =
+            site.state().is_none_or(|state| state.outputs != outputs || state.content != content || state.empty);
+        if destroys {
+            return self.apply(run);
+        }
+        if !changes {
+            return self.end(run, Standing::NoChanges);
+        }
+        let approval = site.spec.approval;
+        if approval == Approval::Auto {
+            return self.apply(run);
+        }
+        self.stand(run, Standing::AwaitingPerson);
+        self.tell(run, "run:needs_attention", "planned");
+        match approval {
+            Approval::Confirmed(after) => self.timers.push((self.now + after, Timer::Confirm(run))),
+            Approval::Discarded(after) => self.timers.push((self.now + after, Timer::Discard(run))),
+            Approval::Auto | Approval::Forgotten => {}
+        }
+    }
+
+    /// The plan is applied.
+    pub(super) fn apply(&mut self, run: usize) {
+        self.stand(run, Standing::Applying);
+        self.tell(run, "run:applying", "applying");
+        let site = &self.sites[self.runs[run].workspace];
+        self.timers.push((self.now + site.spec.apply_ms, Timer::Applied(run)));
+    }
+
+    fn applied(&mut self, run: usize) {
+        let Run { number, fails, .. } = self.brief(run);
+        if fails == Some(Standing::Applying) {
+            return self.end(run, Standing::Errored);
+        }
+        let lag = self.lags.pop().unwrap_or(0);
+        self.sites[number].writing = true;
+        if lag == 0 {
+            self.written(run);
+            return self.end(run, Standing::Applied);
+        }
+        self.timers.push((self.now + lag, Timer::Written(run)));
+        self.end(run, Standing::Applied);
+    }
+
+    fn written(&mut self, run: usize) {
+        let Run { number, own, destroys, .. } = self.brief(run);
+        let saw = self.runs[run].saw.clone();
+        let (outputs, content) = if destroys { (Vec::new(), 0) } else { self.evaluate(number, own, &saw) };
+        self.push_state(number, Some(run), self.clock(), outputs, &saw, content, destroys);
+        self.sites[number].writing = false;
+        self.stirs += 1;
+        self.timers.push((self.now + SECOND, Timer::Begin(number)));
+    }
+
+    /// The run is over.
+    pub(super) fn end(&mut self, run: usize, standing: Standing) {
+        self.stand(run, standing);
+        self.runs[run].ended = Some(self.now);
+        let number = self.runs[run].workspace;
+        self.sites[number].last = Some(run);
+        if standing.got_through() {
+            self.sites[number].through = Some(run);
+        }
+        match standing {
+            Standing::Applied => self.tell(run, "run:completed", "applied"),
+            Standing::NoChanges => self.tell(run, "run:completed", "planned_and_finished"),
+            Standing::Errored => self.tell(run, "run:errored", "errored"),
+            Standing::Canceled => self.tell(run, "run:errored", "canceled"),
+            // Of a discarded run nothing is sent.
+            _ => {}
+        }
+        self.timers.push((self.now + SECOND, Timer::Begin(number)));
+    }
+
+    fn stand(&mut self, run: usize, standing: Standing) {
+        let clock = self.clock();
+        (self.runs[run].standing, self.runs[run].since) = (standing, clock);
+        self.stirs += 1;
+    }
+
+    fn brief(&self, run: usize) -> Run {
+        let run = &self.runs[run];
+        Run { number: run.workspace, own: run.own, destroys: run.destroys, fails: run.fails }
+    }
+
+    /// Sends news of the run, with times in whole seconds.
+    fn tell(&mut self, run: usize, trigger: &'static str, status: &'static str) {
+        let made = &self.runs[run];
+        let site = &self.sites[made.workspace];
+        let whole = |ms: u64| Timestamp(ms / 1_000 * 1_000);
+        let body = format!(
+            "{{\"payload_version\":1,\"run_id\":\"run-{run}\",\"run_message\":\"{}\",\"run_created_at\":\"{}\",\
+             \"workspace_id\":\"{}\",\"workspace_name\":\"{}\",\"organization_name\":\"acme\",\"notifications\":\
+             [{{\"trigger\":\"{trigger}\",\"run_status\":\"{status}\",\"run_updated_at\":\"{}\"}}]}}",
+            made.message,
+            whole(made.created_at),
+            site.id,
+            site.name.name,
+            whole(made.since)
+        );
+        self.outbox.push(Notice { run, trigger, status, body, ends: made.standing.ended() });
+    }
+}
+
+struct Run {
+    number: usize,
+    own: u64,
+    destroys: bool,
+    fails: Option<Standing>,
+}

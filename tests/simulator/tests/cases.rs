@@ -1,0 +1,152 @@
+//! Hard cases that a reader can follow, with nothing going wrong by chance.
+
+use sluice_simulator::executor::simulate;
+use sluice_simulator::report::Report;
+use sluice_simulator::scenario::{
+    Approval, Deed, Kind, MINUTE, Profile, SECOND, Scenario, Spec, calm, chain, graph, spec,
+};
+
+/// Simulates, and tells how many runs Sluice created in each workspace.
+#[track_caller]
+fn ours(scenario: &Scenario) -> (Vec<usize>, Report) {
+    let report = simulate(scenario);
+    assert_eq!(report.violation, None);
+    (report.ours.values().copied().collect(), report)
+}
+
+fn diamond() -> Vec<Spec> {
+    graph(&[&[], &[0], &[0], &[1, 2]])
+}
+
+#[test]
+fn the_bottom_of_a_diamond_runs_once() {
+    let (runs, _) = ours(&calm(diamond(), &[(SECOND, 0, Deed::Change)]));
+    assert_eq!(runs, [0, 1, 1, 1]);
+}
+
+#[test]
+fn a_failing_side_holds_the_bottom_and_not_the_other_side() {
+    let (runs, report) = ours(&calm(diamond(), &[(0, 1, Deed::Break(1)), (SECOND, 0, Deed::Change)]));
+    assert_eq!(runs, [0, 1, 1, 0]);
+    assert_eq!(report.decisions[&3], "is held by acme/w01, which did not get through");
+}
+
+#[test]
+fn a_retry_by_hand_heals_the_chain() {
+    let deeds = [(0, 1, Deed::Break(1)), (SECOND, 0, Deed::Change), (30 * MINUTE, 1, Deed::Fix)];
+    let (runs, report) = ours(&calm(chain(4), &deeds));
+    assert_eq!(runs, [0, 1, 1, 1]);
+    assert_eq!(report.runs[&1], ["errored", "applied"]);
+}
+
+#[test]
+fn two_roots_at_once_are_one_run_for_whoever_reads_both() {
+    let deeds = [(SECOND, 0, Deed::Change), (SECOND + 100, 1, Deed::Change)];
+    let mut workspaces = graph(&[&[], &[], &[0, 1], &[2]]);
+    workspaces[1].apply_ms = 2 * MINUTE;
+    let (runs, _) = ours(&calm(workspaces, &deeds));
+    assert_eq!(runs, [0, 0, 1, 1]);
+}
+
+#[test]
+fn a_producer_that_applies_while_its_consumer_plans_is_followed_by_one_more_run() {
+    let mut workspaces = chain(2);
+    workspaces[1].plan_ms = 2 * MINUTE;
+    let deeds = [(SECOND, 0, Deed::Change), (10 * SECOND, 1, Deed::Run)];
+    let (runs, report) = ours(&calm(workspaces, &deeds));
+    assert_eq!(runs, [0, 1]);
+    assert_eq!(report.runs[&1].len(), 2);
+}
+
+#[test]
+fn a_change_that_only_data_sources_see_does_not_trigger_again() {
+    let mut workspaces = chain(3);
+    workspaces[1].kind = Kind::DataOnly;
+    let deeds = [(SECOND, 0, Deed::Change), (60 * MINUTE, 0, Deed::Run), (120 * MINUTE, 1, Deed::Run)];
+    let (runs, report) = ours(&calm(workspaces, &deeds));
+    assert_eq!(runs, [0, 1, 0]);
+    assert_eq!(report.runs[&1][0], "without changes");
+}
+
+#[test]
+fn an_output_that_stays_as_it_was_wakes_nobody() {
+    let mut workspaces = chain(3);
+    workspaces[1].kind = Kind::CutOff;
+    let (runs, _) = ours(&calm(workspaces, &[(SECOND, 0, Deed::Change)]));
+    assert_eq!(runs, [0, 1, 0]);
+}
+
+#[test]
+fn a_destroyed_producer_marks_its_consumers_and_runs_none() {
+    let (runs, report) = ours(&calm(chain(3), &[(SECOND, 0, Deed::Destroy)]));
+    assert_eq!(runs, [0, 0, 0]);
+    assert_eq!(report.decisions[&1], "acme/w00 was destroyed: a person decides");
+}
+
+#[test]
+fn a_renamed_producer_is_followed_again_once_its_consumer_has_run() {
+    let deeds = [
+        (SECOND, 0, Deed::Rename),
+        (MINUTE, 0, Deed::Run),
+        (10 * MINUTE, 1, Deed::Change),
+        (30 * MINUTE, 0, Deed::Change),
+    ];
+    let (runs, _) = ours(&calm(chain(2), &deeds));
+    assert_eq!(runs, [0, 1]);
+}
+
+#[test]
+fn a_cycle_never_triggers_and_its_tail_runs() {
+    let (runs, report) = ours(&calm(graph(&[&[1], &[0], &[1]]), &[(SECOND, 1, Deed::Change)]));
+    assert_eq!(runs, [0, 0, 1]);
+    assert_eq!(report.decisions[&0], "is in a cycle with acme/w01, and cycles never trigger");
+}
+
+#[test]
+fn a_plan_that_nobody_confirms_holds_those_below_for_an_hour_only() {
+    let mut workspaces = graph(&[&[], &[0], &[0, 1], &[0]]);
+    workspaces[1].approval = Approval::Forgotten;
+    let (runs, report) = ours(&calm(workspaces, &[(SECOND, 0, Deed::Change)]));
+    assert_eq!(runs, [0, 1, 1, 1]);
+    assert_eq!(report.runs[&1], ["waiting for a person"]);
+    assert!(report.virtual_ms > 60 * MINUTE);
+}
+
+#[test]
+fn after_twenty_minutes_of_nothing_but_429_everybody_runs_once() {
+    let faults = Profile { storm: Some((0, 20 * MINUTE)), ..Profile::calm() };
+    for seed in [2, 3] {
+        let scenario = Scenario { faults, seed, ..calm(diamond(), &[(SECOND, 0, Deed::Change)]) };
+        assert_eq!(ours(&scenario).0, [0, 1, 1, 1]);
+    }
+}
+
+#[test]
+fn the_end_of_a_run_that_sluice_created_is_found_though_nobody_told() {
+    let faults = Profile { lose: 7_000, ..Profile::calm() };
+    for seed in 0..20 {
+        let scenario = Scenario { faults, seed, ..calm(chain(3), &[(SECOND, 0, Deed::Change)]) };
+        assert_eq!(ours(&scenario).0, [0, 1, 1], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_run_queued_behind_another_is_not_taken_for_having_written_the_others_state() {
+    let faults = Profile { state_lag_ms: 2 * MINUTE, ..Profile::calm() };
+    for seed in 0..20 {
+        let deeds = [(SECOND, 0, Deed::Change), (2 * SECOND, 0, Deed::Change)];
+        let scenario = Scenario { faults, seed, ..calm(chain(2), &deeds) };
+        let (_, report) = ours(&scenario);
+        assert_eq!(report.decisions[&1], "nothing it reads has changed", "seed {seed}");
+    }
+}
+
+#[test]
+fn a_workspace_that_is_made_anew_lets_go_of_the_runs_of_the_old_one() {
+    let mut workspaces = chain(2);
+    workspaces[0] = Spec { plan_ms: 30 * MINUTE, ..spec(&[]) };
+    let deeds = [(SECOND, 0, Deed::Change), (10 * MINUTE, 0, Deed::Remake)];
+    let (runs, report) = ours(&calm(workspaces, &deeds));
+    assert_eq!(runs, [0, 1]);
+    assert_eq!(report.decisions[&1], "nothing it reads has changed");
+}

@@ -1,0 +1,182 @@
+//! The table in memory answers as the real one does: the same operations on both, every answer compared.
+
+#![expect(clippy::unwrap_used, reason = "what is parsed here is written here")]
+
+use std::collections::BTreeSet;
+
+use fastrand::Rng;
+use sluice_domain::ports::{Bell, FactStore, Inbox, StoreError, Worklist, Write};
+use sluice_domain::{
+    Claimed, Decision, Facts, InputsKey, Marker, Order, Queue, RunReport, Standing, Timestamp, Verdict, WorkKey,
+    Workspace,
+};
+use sluice_local::store::Embedded;
+use sluice_simulator::hcp::digest;
+use sluice_simulator::table::Table;
+
+const START: u64 = 1_000_000_000_000;
+const LEASE_MS: u64 = 500;
+
+fn workspace(rng: &mut Rng) -> Workspace {
+    format!("tfe/acme/{}", rng.choice(["a", "b", "c"]).unwrap()).parse().unwrap()
+}
+
+fn report(rng: &mut Rng) -> RunReport {
+    let standings = [Standing::Pending, Standing::Planning, Standing::Applying, Standing::Canceled, Standing::Applied];
+    RunReport {
+        workspace: workspace(rng),
+        workspace_id: "ws-1".parse().unwrap(),
+        run: format!("run-{}", rng.u8(0..2)).parse().unwrap(),
+        created_at: Timestamp(START),
+        standing: rng.choice(standings).unwrap(),
+        at: Timestamp(START),
+        marker: None,
+    }
+}
+
+fn key(rng: &mut Rng) -> WorkKey {
+    match rng.u8(0..6) {
+        0 | 1 => {
+            let report = report(rng);
+            WorkKey::Run(report.workspace, report.run)
+        }
+        2 => WorkKey::Look(workspace(rng)),
+        3 => WorkKey::Waiter { holder: workspace(rng), waiter: workspace(rng) },
+        4 => WorkKey::Verify(workspace(rng)),
+        _ => WorkKey::Create(workspace(rng)),
+    }
+}
+
+fn write(rng: &mut Rng, now: Timestamp) -> Write {
+    let (at, workspace, other) = (now.plus_ms(rng.u64(0..400)), workspace(rng), workspace(rng));
+    let version = rng.u64(0..4);
+    match rng.u8(0..13) {
+        0..=2 => {
+            let id = Some(format!("ws-{}", rng.u8(0..9)).parse().unwrap());
+            Write::Facts { workspace, facts: Box::new(Facts { id, ..Facts::default() }), version }
+        }
+        3 => Write::Unchanged { workspace, version },
+        4 => Write::Consumer { producer: workspace, consumer: other },
+        5 => Write::NoConsumer { producer: workspace, consumer: other },
+        6 => Write::Look { workspace, at },
+        7 => Write::Verify { workspace, at },
+        8 => {
+            let verdict = rng.choice([Verdict::Settled, Verdict::Run, Verdict::Observed]).unwrap();
+            Write::Decision { workspace, decision: Decision { verdict, causes: Vec::new(), inputs: None }, at }
+        }
+        9 => Write::Waiter { holder: workspace, waiter: other, until: at },
+        10 => Write::NoWaiter { holder: workspace, waiter: other },
+        11 => {
+            let marker = Marker(format!("sluice-{}", rng.u8(..)));
+            let inputs = InputsKey(digest(rng.u64(..)));
+            let order = Order { inputs, marker, causes: Vec::new(), newest: at, decided_at: at };
+            Write::Order { workspace, order }
+        }
+        _ if rng.bool() => Write::Watch { report: report(rng), until: at },
+        _ => Write::Forget { workspace, version: version.max(1) },
+    }
+}
+
+/// How a commit ended, without the words.
+fn word<T>(result: &Result<T, StoreError>) -> &'static str {
+    match result {
+        Ok(_) => "made",
+        Err(StoreError::Conflict) => "conflict",
+        Err(StoreError::Refused { .. }) => "refused",
+        Err(_) => "another error",
+    }
+}
+
+/// Does one operation on both, and tells both answers.
+async fn both(
+    rng: &mut Rng,
+    real: &sluice_aws::Table,
+    model: &mut Table,
+    claims: &mut Vec<Claimed>,
+    now: Timestamp,
+) -> (String, String, String) {
+    let held = |rng: &mut Rng, claims: &Vec<Claimed>| rng.choice(claims).cloned();
+    match rng.u8(0..14) {
+        0 | 1 => {
+            let report = report(rng);
+            let answers = (real.record(&report, now).await.unwrap(), model.record(&report, now));
+            (format!("record {report:?}"), format!("{:?}", answers.0), format!("{:?}", answers.1))
+        }
+        2..=4 => {
+            let key = key(rng);
+            let answers = (real.claim(&key, now, LEASE_MS).await.unwrap(), model.claim(&key, now, LEASE_MS));
+            claims.extend(answers.1.clone());
+            (format!("claim {key}"), format!("{:?}", answers.0), format!("{:?}", answers.1))
+        }
+        5 => {
+            let Some(claimed) = held(rng, claims) else { return Default::default() };
+            real.complete(&claimed).await.unwrap();
+            model.complete(&claimed);
+            Default::default()
+        }
+        6 => {
+            let Some(claimed) = held(rng, claims) else { return Default::default() };
+            real.postpone(&claimed, now.plus_ms(50)).await.unwrap();
+            model.postpone(&claimed, now.plus_ms(50));
+            Default::default()
+        }
+        7 => {
+            let (Some(claimed), tried) = (held(rng, claims), rng.bool()) else { return Default::default() };
+            real.defer(&claimed, now.plus_ms(70), "fault", tried).await.unwrap();
+            model.defer(&claimed, now.plus_ms(70), "fault", tried);
+            Default::default()
+        }
+        8 if rng.bool() => {
+            let Some(claimed) = held(rng, claims) else { return Default::default() };
+            real.bury(&claimed, now, "fault").await.unwrap();
+            model.bury(&claimed, now, "fault");
+            // What a worker has buried it does not conclude otherwise.
+            claims.retain(|other| (&other.key, other.seq) != (&claimed.key, claimed.seq));
+            Default::default()
+        }
+        9 => {
+            let key = key(rng);
+            real.ring(&key).await.unwrap();
+            model.ring(&key);
+            Default::default()
+        }
+        _ => {
+            let writes: Vec<Write> = (0..rng.usize(1..4)).map(|_| write(rng, now)).collect();
+            let answers = (real.commit(&writes).await, model.commit(&writes));
+            (format!("commit {writes:?}"), word(&answers.0).to_owned(), word(&answers.1).to_owned())
+        }
+    }
+}
+
+/// Everything that can be asked, of both.
+async fn same(real: &sluice_aws::Table, model: &mut Table, now: Timestamp, after: &str) {
+    let all: BTreeSet<Workspace> = ["a", "b", "c"].map(|name| format!("tfe/acme/{name}").parse().unwrap()).into();
+    assert_eq!(real.known(&all).await.unwrap(), model.known(&all, true), "known after {after}");
+    assert_eq!(real.facts(&all).await.unwrap(), model.known(&all, false), "facts after {after}");
+    for workspace in &all {
+        assert_eq!(real.around(workspace).await.unwrap(), model.around(workspace), "around after {after}");
+    }
+    for queue in [Queue::Index, Queue::Create] {
+        let at = now.plus_ms(300);
+        let due: BTreeSet<_> = real.due(queue, at, 100).await.unwrap().into_iter().collect();
+        assert_eq!(due, model.due(queue, at, 100).into_iter().collect(), "due after {after}");
+    }
+    let dead: BTreeSet<_> = real.dead_letters(100).await.unwrap().into_iter().map(|letter| letter.key).collect();
+    assert_eq!(dead, model.dead().into_iter().map(|letter| letter.key).collect(), "dead after {after}");
+}
+
+#[tokio::test]
+async fn the_table_in_memory_answers_as_the_real_one_does() {
+    for seed in 0..6 {
+        let mut rng = Rng::with_seed(seed);
+        let store = Embedded::open(None).await.unwrap();
+        let (mut model, mut claims, mut now) = (Table::default(), Vec::new(), Timestamp(START));
+        for step in 0..120 {
+            now = now.plus_ms(rng.u64(0..120));
+            let (what, real, modelled) = both(&mut rng, &store.table, &mut model, &mut claims, now).await;
+            assert_eq!(real, modelled, "seed {seed}, step {step}: {what}");
+            same(&store.table, &mut model, now, &format!("seed {seed}, step {step}: {what}")).await;
+        }
+        store.close().await;
+    }
+}
