@@ -43,12 +43,23 @@ fn world(size: usize, reads: usize, changed: bool) -> BTreeMap<Workspace, Facts>
     facts
 }
 
+/// Memory of this process, where the system tells it.
+fn resident_mib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? / 1024)
+}
+
 fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide");
     group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
     for (size, reads) in [(1_000, 5), (10_000, 5), (100_000, 10)] {
         for changed in [false, true] {
+            let before = resident_mib();
             let graph = Graph::new(world(size, reads, changed));
+            if let (Some(before), Some(after)) = (before, resident_mib()) {
+                println!("decide: the graph of {size} workspaces takes {} MiB", after.saturating_sub(before));
+            }
             let name = if changed { "first layer changed" } else { "settled" };
             let id = BenchmarkId::new(name, format!("{size} workspaces, {} edges", size * reads));
             group.bench_with_input(id, &graph, |bencher, graph| {
