@@ -10,7 +10,7 @@ use sluice_lambda::now;
 use sluice_tests::hcp::{Exceeded, NotificationFault, NotificationMishap, RunOptions, Timings};
 
 use crate::serve::client;
-use crate::serve::program::vars;
+use crate::serve::program::{run_and_kill, run_until_told, vars};
 use crate::serve::stage::Stage;
 use crate::world::{DIAMOND, Settings, World, add, assert_applied, workspace};
 
@@ -272,4 +272,36 @@ async fn an_organization_of_many_pages_is_read_within_the_limit_of_requests() {
     assert_eq!(world.table.workspaces(&world.terraform).await.unwrap().len(), 13);
     assert_eq!(world.hcp.exceeded(), Exceeded::default());
     world.stop().await;
+}
+
+#[tokio::test]
+async fn a_backfill_that_is_killed_again_and_again_goes_on_where_it_was() {
+    let mut stage = Stage::unheard("network\n eks: network", Timings::default(), vars([])).await;
+    stage.terminate().await;
+    for n in 0..230 {
+        let name = format!("w{n:03}");
+        let id = stage.hcp.add_workspace(workspace(&stage.hcp, &name, if n % 20 == 0 { &["network"] } else { &[] }));
+        if n % 20 == 0 {
+            stage.hcp.apply_now(&id);
+        }
+    }
+    let data = stage.data();
+    let arguments = ["backfill", "acme", "--data-dir", data.to_str().unwrap()];
+    for ms in [300, 700, 1_000] {
+        run_and_kill(&arguments, &stage.vars, Duration::from_millis(ms)).await;
+    }
+    let ended = stage.sluice(&["backfill", "acme"]).await;
+    assert_eq!(ended.stdout, "acme: 232 workspaces listed, 14 with a state, 13 dependencies\n", "{}", ended.stderr);
+    assert_eq!(stage.counts(), "");
+}
+
+#[tokio::test]
+async fn a_backfill_that_cannot_reach_hcp_terraform_says_so_and_goes_on_trying() {
+    let mut stage = Stage::unheard("network", Timings::default(), vars([])).await;
+    stage.terminate().await;
+    let nobody = vars([("TFE_ADDRESS", "http://127.0.0.1:9"), ("API_TOKEN", "none")]);
+    let data = stage.data();
+    let arguments = ["backfill", "acme", "--data-dir", data.to_str().unwrap()];
+    let told = run_until_told(&arguments, &nobody, "will be tried again").await;
+    assert!(told.contains("list of the workspaces of acme"), "{told}");
 }

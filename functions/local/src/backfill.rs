@@ -179,6 +179,7 @@ impl Backfill<'_> {
         let bar = bar(self.organization);
         let mut tasks = JoinSet::new();
         let mut under_way = BTreeSet::new();
+        let mut told = String::new();
         loop {
             let left = self.left().await?;
             let survey = self.table.survey(self.host, self.organization).await?.unwrap_or_default();
@@ -207,6 +208,10 @@ impl Backfill<'_> {
                 Some(Ok((key, result))) => {
                     under_way.remove(&key);
                     result?;
+                    if let Some(fault) = self.table.fault(&key).await?.filter(|fault| *fault != told) {
+                        bar.suspend(|| eprintln!("{key} will be tried again: {fault}"));
+                        told = fault;
+                    }
                 }
                 // A panic is told where it happens; the work is due again when its lease ends.
                 Some(Err(_)) => under_way.clear(),

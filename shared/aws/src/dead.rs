@@ -3,7 +3,7 @@
 use sluice_domain::ports::StoreError;
 use sluice_domain::{Queue, Timestamp, WorkKey};
 
-use crate::keys::{PK, SK, number, string, work_key};
+use crate::keys::{Key, PK, SK, number, string, work_key};
 use crate::table::{Fields, Table};
 use crate::work::send;
 
@@ -34,6 +34,12 @@ impl Table {
         }
         letters.sort_by(|a, b| (a.at, &a.key).cmp(&(b.at, &b.key)));
         Ok(letters)
+    }
+
+    /// Why the last attempt at work that is still to be done came to nothing.
+    pub async fn fault(&self, key: &WorkKey) -> Result<Option<String>, StoreError> {
+        let item = self.get(&Key::work(key), "to read why work failed").await?;
+        Ok(item.and_then(|item| Fields::new(&item).maybe_text("fault").map(str::to_owned)))
     }
 
     /// Makes a dead letter due again, from its first attempt on. False if it is not dead.

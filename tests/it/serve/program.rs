@@ -65,6 +65,25 @@ pub async fn run_in(directory: Option<&Path>, arguments: &[&str], vars: &Vars) -
     ended
 }
 
+/// Starts a program and kills it after a while, as `kill -9` does.
+pub async fn run_and_kill(arguments: &[&str], vars: &Vars, after: Duration) {
+    let mut running = Running(start(arguments, vars, None));
+    tokio::time::sleep(after).await;
+    running.kill();
+}
+
+/// Starts a program, waits for a line on its standard error that says this, and kills it.
+pub async fn run_until_told(arguments: &[&str], vars: &Vars, says: &'static str) -> String {
+    let mut running = Running(start(arguments, vars, None));
+    let stderr = BufReader::new(running.0.stderr.take().unwrap());
+    let told = tokio::task::spawn_blocking(move || {
+        let line = stderr.lines().map_while(Result::ok).find(|line| line.contains(says));
+        drop(running);
+        line
+    });
+    tokio::time::timeout(PATIENCE, told).await.expect(says).unwrap().unwrap_or_default()
+}
+
 fn reader(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let mut text = String::new();
