@@ -6,12 +6,18 @@ use std::future::Future;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Deserializer, Serialize};
-use sluice_domain::{Classify, Fault, chain};
+use sluice_domain::{Classify, Fault, Timestamp, chain};
 use tokio::task::{Id, JoinError, JoinSet};
 use tracing::{error, warn};
 
+use crate::clock::now;
+
 /// Most works of a batch under way at once.
 const WORKS_AT_ONCE: usize = 8;
+
+/// How much of the invocation must be left for work to begin, in milliseconds, or half of it if that is less: a turn at
+/// the API may take long to come.
+const TIME_LEAST_MS: u64 = 20_000;
 
 /// Polls Lambda for batches and hands each to `handler`. Returns only if Lambda cannot be polled.
 pub async fn serve<H, F>(handler: H) -> Result<(), lambda_runtime::Error>
@@ -21,14 +27,16 @@ where
 {
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<StreamEvent>| async move {
-        Ok::<_, Infallible>(handler(event.payload).await)
+        let deadline = Some(Timestamp(event.context.deadline));
+        Ok::<_, Infallible>(handler(StreamEvent { deadline, ..event.payload }).await)
     }))
     .await
 }
 
 /// Does what the records ring for, several works at once. `work` gives None for a record that is none of its own.
 ///
-/// An item that rings twice is served once. Each work is a task of its own, so one that panics fails alone.
+/// An item that rings twice is served once. Each work is a task of its own, so one that panics fails alone. What would
+/// begin too late to come to an end is left for the next sweep: it is due in the table, and no attempt is lost.
 pub async fn each<F, E>(event: &StreamEvent, work: impl Fn(&StreamRecord) -> Option<F>) -> BatchResponse
 where
     F: Future<Output = Result<(), E>> + Send + 'static,
@@ -43,8 +51,12 @@ where
     let mut tasks = JoinSet::new();
     let mut under_way: BTreeMap<Id, &StreamRecord> = BTreeMap::new();
     let mut response = BatchResponse::default();
+    let in_all_ms = event.deadline.map_or(u64::MAX, |deadline| deadline.since_ms(now()));
+    let least_ms = TIME_LEAST_MS.min(in_all_ms / 2);
     loop {
-        for (record, work) in waiting.by_ref().take(WORKS_AT_ONCE.saturating_sub(tasks.len())) {
+        let late = event.deadline.is_some_and(|deadline| now().plus_ms(least_ms) > deadline);
+        let free = if late { 0 } else { WORKS_AT_ONCE.saturating_sub(tasks.len()) };
+        for (record, work) in waiting.by_ref().take(free) {
             under_way.insert(tasks.spawn(work).id(), record);
         }
         let Some(ended) = tasks.join_next_with_id().await else { return response };
@@ -76,6 +88,9 @@ pub struct StreamEvent {
     /// The records whose keys could be read, in the order of the stream.
     #[serde(rename = "Records", deserialize_with = "readable")]
     pub records: Vec<StreamRecord>,
+    /// When the invocation is stopped, by this machine's clock; None if it never is.
+    #[serde(skip)]
+    pub deadline: Option<Timestamp>,
 }
 
 /// A change of an item.

@@ -43,18 +43,25 @@ impl Classify for Rain {
 
 /// What becomes of works that are told by their sort keys, in order of the keys; numbers are sequence numbers.
 async fn failures(works: &[&str]) -> (String, usize) {
+    failures_until(works, None).await
+}
+
+async fn failures_until(works: &[&str], deadline: Option<Timestamp>) -> (String, usize) {
     let records = works.iter().enumerate().map(|(number, sk)| StreamRecord {
         item_identifier: number.to_string(),
         pk: "p".to_owned(),
         sk: (*sk).to_owned(),
     });
-    let event = StreamEvent { records: records.collect() };
+    let event = StreamEvent { records: records.collect(), deadline };
     let done = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let response = each(&event, |record| {
         let (sk, done) = (record.sk.clone(), done.clone());
         (sk != "another's").then_some(async move {
             assert_ne!(sk, "panics");
             tokio::task::yield_now().await;
+            if sk.starts_with("slow") {
+                tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+            }
             if sk == "fails" {
                 return Err(Rain);
             }
@@ -85,4 +92,12 @@ async fn a_batch_may_be_longer_than_what_is_under_way_at_once() {
     let works: Vec<String> = (0..100).map(|number| number.to_string()).collect();
     let works: Vec<&str> = works.iter().map(String::as_str).collect();
     assert_eq!(failures(&works).await, (String::new(), 100));
+}
+
+#[tokio::test]
+async fn what_would_begin_too_late_is_left_for_the_next_sweep() {
+    let works: Vec<String> = (0..=WORKS_AT_ONCE).map(|number| format!("slow {number}")).collect();
+    let works: Vec<&str> = works.iter().map(String::as_str).collect();
+    assert_eq!(failures_until(&works, Some(now().plus_ms(1_000))).await, (String::new(), WORKS_AT_ONCE));
+    assert_eq!(failures_until(&works, Some(now().plus_ms(120_000))).await, (String::new(), WORKS_AT_ONCE + 1));
 }
