@@ -305,3 +305,20 @@ async fn a_backfill_that_cannot_reach_hcp_terraform_says_so_and_goes_on_trying()
     let told = run_until_told(&arguments, &nobody, "will be tried again").await;
     assert!(told.contains("list of the workspaces of acme"), "{told}");
 }
+
+#[tokio::test]
+async fn a_wide_wave_stays_within_the_limit_of_requests() {
+    let settings = Settings { api_requests_per_second: 30, ..Settings::default() };
+    let world = World::with(settings, |hcp| {
+        add(hcp, "a");
+        for n in 0..20 {
+            add(hcp, &format!("b{n}: a"));
+        }
+    })
+    .await;
+    world.change("a");
+    world.rest().await;
+    assert_eq!((0..20).map(|n| world.runs(&format!("b{n}")).len()).sum::<usize>(), 20);
+    assert_eq!(world.hcp.exceeded(), Exceeded::default());
+    world.stop().await;
+}
