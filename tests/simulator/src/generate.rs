@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use crate::scenario::{Action, Approval, Deed, Kind, MINUTE, Profile, SECOND, Scenario, Spec, spec};
+use crate::scenario::{Action, Approval, Deed, Kind, MINUTE, Profile, Rules, SECOND, Scenario, Spec, spec};
 
 /// The scenario of a seed.
 #[must_use]
@@ -28,7 +28,7 @@ pub fn scenario(seed: u64) -> Scenario {
         faults: weather(&mut rng),
         workers: rng.usize(1..=6),
         known,
-        observe: !plain && rng.u8(0..30) == 0,
+        rules: Rules::default(),
         mutation: None,
     }
 }
