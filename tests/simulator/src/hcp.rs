@@ -22,6 +22,8 @@ pub type Values = Vec<u64>;
 /// What a run read of one workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
+    /// By which name it was read.
+    pub name: Workspace,
     /// The values.
     pub values: Values,
     /// When their state version was written, by HCP Terraform's clock.

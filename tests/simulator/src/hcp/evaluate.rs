@@ -13,7 +13,7 @@ impl Hcp {
         let seen = |read: &usize| {
             let site = self.sites.get(*read).filter(|site| site.alive)?;
             let state = site.state()?;
-            Some((*read, Seen { values: state.outputs.clone(), created_at: state.created_at }))
+            Some((*read, Seen { name: site.name.clone(), values: state.outputs.clone(), created_at: state.created_at }))
         };
         self.sites[number].spec.reads.iter().filter_map(seen).collect()
     }
@@ -38,7 +38,7 @@ impl Hcp {
         let empty = way == Way::Destroys;
         self.versions += 1;
         let version = format!("sv-{}", self.versions).parse().expect("it is an id");
-        let copies = saw.iter().map(|(read, seen)| (self.sites[*read].name.clone(), seen.values.clone())).collect();
+        let copies = saw.values().map(|seen| (seen.name.clone(), seen.values.clone())).collect();
         let copies = if empty { BTreeMap::new() } else { copies };
         let site = &mut self.sites[number];
         let (serial, lineage) = (site.states.len() as u64 + 1, site.generation);
