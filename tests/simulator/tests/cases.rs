@@ -1,9 +1,10 @@
 //! Hard cases that a reader can follow, with nothing going wrong by chance.
 
+use sluice_domain::Autonomy;
 use sluice_simulator::executor::simulate;
 use sluice_simulator::report::Report;
 use sluice_simulator::scenario::{
-    Approval, Deed, Kind, MINUTE, Profile, SECOND, Scenario, Spec, calm, chain, graph, spec,
+    Approval, Deed, Kind, MINUTE, Profile, Rules, SECOND, Scenario, Spec, calm, chain, graph, spec,
 };
 
 /// Simulates, and tells how many runs Sluice created in each workspace.
@@ -149,4 +150,18 @@ fn a_workspace_that_is_made_anew_lets_go_of_the_runs_of_the_old_one() {
     let (runs, report) = ours(&calm(workspaces, &deeds));
     assert_eq!(runs, [0, 1]);
     assert_eq!(report.decisions[&1], "nothing it reads has changed");
+}
+
+#[test]
+fn a_second_change_while_a_plan_is_held_up_is_planned_when_it_may_be() {
+    let deeds = [
+        (0, 0, Deed::Pause),
+        (SECOND, 0, Deed::Change),
+        (20 * MINUTE, 0, Deed::Change),
+        (60 * MINUTE, 0, Deed::Resume),
+    ];
+    let rules = Rules { autonomy: Autonomy::Plan, ..Rules::default() };
+    let (runs, report) = ours(&Scenario { rules, ..calm(chain(2), &deeds) });
+    assert_eq!(runs, [0, 1]);
+    assert_eq!(report.decisions[&1], "was planned by run-6, because of acme/w00 (o0): a person applies");
 }
