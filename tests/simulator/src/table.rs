@@ -111,8 +111,7 @@ impl Table {
 
     /// Up to `limit` works of `queue` that were due at `now`, the oldest first.
     pub fn due(&mut self, queue: Queue, now: Timestamp, limit: u16) -> Vec<WorkKey> {
-        let due =
-            self.due.range((queue, 0, first_key())..).take_while(|(of, at, _)| *of == queue && *at <= now.0);
+        let due = self.due.range((queue, 0, first_key())..).take_while(|(of, at, _)| *of == queue && *at <= now.0);
         let found: Vec<WorkKey> = due.take(limit.into()).map(|(.., key)| key.clone()).collect();
         self.usage.reads += found.len().max(1) as u64;
         found

@@ -109,6 +109,8 @@ pub struct World {
     pub read_at: BTreeMap<StateVersionId, u64>,
     /// Turns and requests to HCP Terraform.
     pub meter: Meter,
+    /// Who reads whom, as far as Sluice has ever seen, and whether in a state that tells what was acted on.
+    pub edges: BTreeMap<Workspace, BTreeMap<Workspace, bool>>,
     /// Runs created by those who began in an hour.
     pub made_in_hour: BTreeMap<u64, BTreeSet<usize>>,
     /// What was planned only: workspace, inputs, how often those had changed, its last run.
@@ -149,6 +151,7 @@ impl World {
             read_at: BTreeMap::new(),
             meter: Meter::default(),
             made_in_hour: BTreeMap::new(),
+            edges: BTreeMap::new(),
             planned: BTreeSet::new(),
             sleep_until: None,
             rounds: 0,
@@ -175,6 +178,7 @@ impl World {
             for number in 0..scenario.workspaces.len() {
                 let facts = world.hcp.facts(number, Timestamp(START - 1));
                 world.read_at.extend(facts.state.as_ref().map(|state| (state.version.clone(), START - 1)));
+                world.take_in_edges(&name(number, 0), &facts);
                 world.table.plant(&name(number, 0), facts);
             }
         }

@@ -35,13 +35,14 @@ impl World {
     fn committed(&mut self, writes: &[Write]) {
         for write in writes {
             match write {
-                Write::Facts { facts, .. } => {
+                Write::Facts { workspace, facts, .. } => {
                     for run in facts.ended.iter().filter_map(number_of) {
                         self.taken_in.entry(run).or_insert(self.now);
                     }
                     if let Some(state) = &facts.state {
                         self.read_at.entry(state.version.clone()).or_insert(self.now);
                     }
+                    self.take_in_edges(workspace, facts);
                 }
                 Write::Decision { workspace, decision, .. } => {
                     self.note(|| format!("  {}: {decision}", workspace.name));
@@ -55,6 +56,9 @@ impl World {
                     if !told && !torn {
                         self.violated("I6", format!("a run of {} is ordered without a reason", workspace.name));
                     }
+                }
+                Write::Forget { workspace, .. } => {
+                    self.edges.remove(workspace);
                 }
                 Write::Survey { survey, .. } => {
                     self.rounds += u64::from(survey.page == 1 && survey.scope == SurveyScope::LatelyRun);

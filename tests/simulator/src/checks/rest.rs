@@ -66,7 +66,9 @@ impl World {
             self.table.facts_of(&site.name).filter(|facts| site.alive && facts.id.as_ref() == Some(&site.id))
         };
         let edge = known(number).and_then(|facts| facts.producers.get(&self.hcp.sites[read].name));
-        edge.is_some_and(sluice_domain::Edge::live) && known(read).is_some()
+        let (name, producer) = (&self.hcp.sites[number].name, &self.hcp.sites[read].name);
+        let trusted = self.edges.get(name).and_then(|edges| edges.get(producer)) == Some(&true);
+        edge.is_some_and(sluice_domain::Edge::live) && known(read).is_some() && trusted
     }
 
     /// Whether what the workspace offers is what it offered when everything was first read.

@@ -70,10 +70,7 @@ impl World {
         match verdict {
             Some(
                 verdict @ (Verdict::Wait { .. } | Verdict::Run | Verdict::Adopt { .. } | Verdict::AwaitOwnRun { .. }),
-            ) if deep < DEEP =>
-            {
-                self.is_true(number, verdict, deep + 1)
-            }
+            ) if deep < DEEP => self.is_true(number, verdict, deep + 1),
             _ => Err(format!("{} does not move", on.name)),
         }
     }
@@ -81,9 +78,13 @@ impl World {
     fn did_not_get_through(&self, by: &Workspace) -> Result<(), String> {
         let Some(number) = self.hcp.by_name(by) else { return Err(format!("there is no {}", by.name)) };
         match self.hcp.sites[number].last {
-            Some(last) if self.hcp.runs[last].standing.got_through() && !self.is_over_limit(by) => Err(self.called(last)),
+            Some(last) if self.went_through(last) && !self.is_over_limit(by) => Err(self.called(last)),
             _ => Ok(()),
         }
+    }
+
+    fn went_through(&self, run: usize) -> bool {
+        self.hcp.runs[run].standing.got_through() && self.hcp.runs[run].way != Way::Partly
     }
 
     /// Whether the last word about the workspace is that no run could be created.
@@ -122,7 +123,7 @@ impl World {
         if !made.standing.ended() || made.standing.got_through() {
             return Err(self.called(run));
         }
-        if let Some(last) = site.last.filter(|last| self.hcp.runs[*last].standing.got_through()) {
+        if let Some(last) = site.last.filter(|last| self.went_through(*last)) {
             return Err(format!("{} after it", self.called(last)));
         }
         let same = |read: &usize| {

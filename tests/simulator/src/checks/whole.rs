@@ -2,12 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use sluice_domain::Edge;
+use sluice_domain::{Edge, Facts, Workspace};
 
 use crate::scenario::Deed;
 use crate::world::World;
 
 impl World {
+    /// Takes note of edges that Sluice first saw in a state whose run did not act on what it read: that those were not
+    /// seen before cannot be known.
+    pub fn take_in_edges(&mut self, workspace: &Workspace, facts: &Facts) {
+        let version = facts.state.as_ref().map(|state| &state.version);
+        let partial = self.hcp.by_name(workspace).is_some_and(|number| {
+            let mut states = self.hcp.sites[number].states.iter().rev();
+            states.find(|state| Some(&state.version) == version).is_some_and(|state| state.partial)
+        });
+        let edges = self.edges.entry(workspace.clone()).or_default();
+        for producer in facts.producers.keys() {
+            let trusted = edges.entry(producer.clone()).or_insert(!partial);
+            *trusted |= !partial;
+        }
+    }
+
     /// What a backfill promises, at rest.
     pub(super) fn check_backfill(&mut self) {
         if !self.scenario.rules.backfill {

@@ -135,8 +135,7 @@ impl Hcp {
         let site = &self.sites[number];
         let changes = match (way, site.state()) {
             (Way::Partly, state) => state.is_some_and(|state| !state.empty),
-            (_, state) => state
-                .is_none_or(|state| state.outputs != outputs || state.content != content || state.empty),
+            (_, state) => state.is_none_or(|state| state.outputs != outputs || state.content != content || state.empty),
         };
         if way == Way::Destroys || way == Way::Partly && changes {
             return self.apply(run);

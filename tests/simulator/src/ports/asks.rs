@@ -1,9 +1,7 @@
 //! HCP Terraform behind the domain's ports, and the turns in which it is asked.
 
 use sluice_domain::pace::{Lane, Pace};
-use sluice_domain::ports::{
-    CreatedRun, ListPage, Runs, StateVersion, States, TerraformError, WorkspaceFound,
-};
+use sluice_domain::ports::{CreatedRun, ListPage, Runs, StateVersion, States, TerraformError, WorkspaceFound};
 use sluice_domain::{Findings, Marker, Organization, RunKind, RunReport, SurveyScope, Workspace, WorkspaceId};
 
 use super::{Port, Suspension};
