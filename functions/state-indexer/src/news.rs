@@ -33,7 +33,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
     /// A run is under way. If that was known, the run has been silent for long: ask.
     pub(crate) async fn take_in_activity(&self, report: &RunReport, now: Timestamp) -> Result<Next, IndexError> {
         let watch = Next::Again(now.plus_ms(self.watch_ms));
-        let heard = retrying!(self.hear(report).await)?;
+        let heard = retrying!(self.hear(report, now).await)?;
         if heard {
             return Ok(watch);
         }
@@ -74,16 +74,26 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
     }
 
     /// Whether `report` was news.
-    async fn hear(&self, report: &RunReport) -> Result<bool, IndexError> {
+    async fn hear(&self, report: &RunReport, now: Timestamp) -> Result<bool, IndexError> {
         let Known { mut facts, version, order, .. } = self.store.known_one(&report.workspace).await?;
         let before = facts.active.clone();
         facts.hear(report, order.as_ref());
         if facts.active == before {
             return Ok(false);
         }
+        if version == 0 {
+            self.begin_surveys(&report.workspace, now).await?;
+        }
         let facts = Box::new(facts);
         self.store.commit(&[Write::Facts { workspace: report.workspace.clone(), facts, version }]).await?;
         Ok(true)
+    }
+
+    /// Something is heard of a workspace for the first time: its organization is listed from now on, if it is not yet.
+    async fn begin_surveys(&self, workspace: &Workspace, now: Timestamp) -> Result<(), IndexError> {
+        let (host, organization) = (workspace.host.clone(), workspace.organization.clone());
+        let at = now.plus_ms(self.survey_ms);
+        Ok(self.store.commit(&[Write::FirstSurvey { host, organization, at }]).await?)
     }
 
     /// A run is over. If it got through, what it left behind is read.
@@ -235,9 +245,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         look: bool,
     ) -> Result<(), IndexError> {
         if version == 0 {
-            let (host, organization) = (workspace.host.clone(), workspace.organization.clone());
-            let at = now.plus_ms(self.survey_ms);
-            self.store.commit(&[Write::FirstSurvey { host, organization, at }]).await?;
+            self.begin_surveys(workspace, now).await?;
         }
         if before.state.is_none() && facts.state.is_some() {
             self.revive_readers(workspace).await?;

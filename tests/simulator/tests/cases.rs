@@ -165,3 +165,24 @@ fn a_second_change_while_a_plan_is_held_up_is_planned_when_it_may_be() {
     assert_eq!(runs, [0, 1]);
     assert_eq!(report.decisions[&1], "was planned by run-6, because of acme/w00 (o0): a person applies");
 }
+
+#[test]
+fn a_persons_run_that_nobody_told_of_is_found_by_the_survey() {
+    let faults = Profile { lose_persons_ends: true, ..Profile::calm() };
+    let rules = Rules { survey: true, ..Rules::default() };
+    for seed in 0..20 {
+        let scenario = Scenario { faults, rules, seed, ..calm(chain(3), &[(SECOND, 0, Deed::Change)]) };
+        assert_eq!(ours(&scenario).0, [0, 1, 1], "seed {seed}");
+    }
+}
+
+#[test]
+fn surveys_begin_with_the_first_word_of_any_run() {
+    let faults = Profile { lose_persons_ends: true, ..Profile::calm() };
+    let rules = Rules { survey: true, ..Rules::default() };
+    let deeds = [(SECOND, 0, Deed::Run), (MINUTE, 1, Deed::Run), (10 * MINUTE, 0, Deed::Run)];
+    let deeds = [&deeds[..], &[(20 * MINUTE, 1, Deed::Run), (60 * MINUTE, 0, Deed::Change)]].concat();
+    for seed in 0..20 {
+        ours(&Scenario { faults, rules, seed, known: false, ..calm(chain(2), &deeds) });
+    }
+}

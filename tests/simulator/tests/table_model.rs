@@ -177,7 +177,12 @@ async fn both(
 }
 
 /// As [`both`], of tallies and the stop.
-async fn counts(rng: &mut Rng, real: &sluice_aws::Table, model: &mut Table, now: Timestamp) -> (String, String, String) {
+async fn counts(
+    rng: &mut Rng,
+    real: &sluice_aws::Table,
+    model: &mut Table,
+    now: Timestamp,
+) -> (String, String, String) {
     let (tally, run) = tally(rng);
     match rng.u8(0..6) {
         0..=2 => {
