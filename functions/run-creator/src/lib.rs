@@ -273,7 +273,8 @@ fn still_wanted(known: &Known, order: &Order) -> bool {
     let adopted = known.facts.active.values().any(|run| run.created_at > order.newest);
     let decided = known.decision.as_ref().is_none_or(|decision| match decision.verdict {
         Verdict::Run => order.kind == RunKind::Apply,
-        Verdict::Plan => order.kind == RunKind::PlanOnly,
+        // A plan for what has changed since would say that it is for something else.
+        Verdict::Plan => order.kind == RunKind::PlanOnly && decision.inputs == Some(order.inputs),
         Verdict::Refused { .. } => true,
         _ => false,
     });
