@@ -186,3 +186,13 @@ fn surveys_begin_with_the_first_word_of_any_run() {
         ours(&Scenario { faults, rules, seed, known: false, ..calm(chain(2), &deeds) });
     }
 }
+
+#[test]
+fn a_run_that_leaves_things_out_has_seen_nothing_whoever_is_heard_of_first() {
+    let faults = Profile { late: 5_000, double: 5_000, ..Profile::calm() };
+    let deeds = [(SECOND, 0, Deed::Change), (10 * SECOND, 1, Deed::Run), (11 * SECOND, 1, Deed::Partly)];
+    let deeds = [&deeds[..], &[(40 * MINUTE, 0, Deed::Change), (41 * MINUTE, 1, Deed::Partly)]].concat();
+    for seed in 0..100 {
+        ours(&Scenario { faults, seed, ..calm(chain(2), &deeds) });
+    }
+}
