@@ -155,7 +155,7 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
             Some(run) => run,
             None if !still_wanted(&known, order) => return Ok(Made::Nothing),
             None => {
-                let held = self.held(workspace, &known, &found, order, now).await;
+                let held = self.held(workspace, &known, &found, claimed, order, now).await;
                 if let Some(held) = held.map_err(|error| untried(error, claimed))? {
                     return Ok(Made::Held(held));
                 }

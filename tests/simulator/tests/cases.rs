@@ -1,6 +1,6 @@
 //! Hard cases that a reader can follow, with nothing going wrong by chance.
 
-use sluice_domain::Autonomy;
+use sluice_domain::{Autonomy, Budgets};
 use sluice_simulator::executor::simulate;
 use sluice_simulator::report::Report;
 use sluice_simulator::scenario::{
@@ -194,5 +194,18 @@ fn a_run_that_leaves_things_out_has_seen_nothing_whoever_is_heard_of_first() {
     let deeds = [&deeds[..], &[(40 * MINUTE, 0, Deed::Change), (41 * MINUTE, 1, Deed::Partly)]].concat();
     for seed in 0..100 {
         ours(&Scenario { faults, seed, ..calm(chain(2), &deeds) });
+    }
+}
+
+#[test]
+fn whoever_dies_over_a_limit_does_not_get_round_it() {
+    let budgets = Budgets { wave_runs: 1, ..Budgets::default() };
+    let rules = Rules { budgets, ..Rules::default() };
+    for seed in 0..60 {
+        let faults = Profile { death: 400, ..Profile::calm() };
+        let scenario =
+            Scenario { rules, faults, seed, ..calm(graph(&[&[], &[0], &[0], &[0]]), &[(SECOND, 0, Deed::Change)]) };
+        let (runs, _) = ours(&scenario);
+        assert_eq!(runs.iter().sum::<usize>(), 1, "seed {seed}");
     }
 }
