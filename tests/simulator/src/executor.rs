@@ -287,7 +287,12 @@ impl Sim {
 
     /// Lets one of the workers that are awake take a step.
     fn poll(&mut self, now: u64) {
-        let awake: Vec<usize> = (0..self.workers.len()).filter(|worker| self.workers[*worker].wakes <= now).collect();
+        // A sleep ends when it is over: others do not come first.
+        let wakes = |worker: &usize| (1..=now).contains(&self.workers[*worker].wakes);
+        let mut awake: Vec<usize> = (0..self.workers.len()).filter(wakes).collect();
+        if awake.is_empty() {
+            awake.extend((0..self.workers.len()).filter(|worker| self.workers[*worker].wakes == 0));
+        }
         let (chosen, now) = {
             let mut world = self.world();
             let passes = world.rng.u64(1..12);

@@ -105,7 +105,7 @@ impl Port {
         writes: bool,
         effect: impl FnOnce(&mut World) -> Result<R, TerraformError> + Send,
     ) -> Result<R, TerraformError> {
-        self.suspend(operation, false).await;
+        // Whoever has waited for a turn uses it at once.
         let result = {
             let mut world = self.world();
             world.take_request(operation, &mut self.seat());

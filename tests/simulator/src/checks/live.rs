@@ -183,7 +183,8 @@ impl World {
         let held = self.table.paused().is_some() || self.scenario.rules.budgets.concurrent_runs != Budgets::UNLIMITED;
         let asks = |key: &WorkKey| match key {
             WorkKey::Run(..) | WorkKey::Waiter { .. } | WorkKey::Survey(..) => true,
-            WorkKey::Create(_) => held,
+            // What is put off is looked at again and again, and so is whatever it is in the way of.
+            WorkKey::Create(_) | WorkKey::Look(_) => held,
             _ => false,
         };
         self.table.pending().all(|(key, _)| asks(key))
