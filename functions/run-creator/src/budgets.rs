@@ -31,6 +31,7 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
         workspace: &Workspace,
         known: &Known,
         found: &WorkspaceFound,
+        claimed: &Claimed,
         order: &Order,
         now: Timestamp,
     ) -> Result<Option<Held>, CreateError> {
@@ -42,7 +43,10 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
             (Autonomy::Run, RunKind::Apply) | (Autonomy::Plan, RunKind::PlanOnly) => {}
             (autonomy, _) => return self.decide_anew(workspace, found, autonomy, now).await.map(Some),
         }
-        self.over_budget(workspace, known, order, now).await
+        // What was refused and is here again, a person has had taken up again; or its first attempt died before it could
+        // be buried.
+        let refused = known.decision.as_ref().is_some_and(|it| matches!(it.verdict, Verdict::Refused { .. }));
+        self.over_budget(workspace, order, refused && claimed.attempts == 1, now).await
     }
 
     /// The workspace's tags or the settings allow something else than when it was decided.
@@ -70,16 +74,15 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
     async fn over_budget(
         &self,
         workspace: &Workspace,
-        known: &Known,
         order: &Order,
+        replayed: bool,
         now: Timestamp,
     ) -> Result<Option<Held>, CreateError> {
         let (store, budgets) = (&self.store, self.policy.budgets);
         let run = &order.marker.0;
-        // What was refused and is here again, a person has had taken up again.
-        let replayed = known.decision.as_ref().is_some_and(|it| matches!(it.verdict, Verdict::Refused { .. }));
-        if let Some(wave) = order.wave.as_ref().filter(|_| budgets.wave_runs != Budgets::UNLIMITED && !replayed)
-            && !store.join(&Tally::Wave(wave.origin.clone()), run, budgets.wave_runs, now).await?
+        let wave_runs = if replayed { Budgets::UNLIMITED } else { budgets.wave_runs };
+        if let Some(wave) = order.wave.as_ref().filter(|_| budgets.wave_runs != Budgets::UNLIMITED)
+            && !store.join(&Tally::Wave(wave.origin.clone()), run, wave_runs, now).await?
         {
             return Err(CreateError::WaveTooLarge(wave.root.clone(), budgets.wave_runs));
         }

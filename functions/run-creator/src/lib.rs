@@ -155,7 +155,7 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
             Some(run) => run,
             None if !still_wanted(&known, order) => return Ok(Made::Nothing),
             None => {
-                let held = self.held(workspace, &known, &found, order, now).await;
+                let held = self.held(workspace, &known, &found, claimed, order, now).await;
                 if let Some(held) = held.map_err(|error| untried(error, claimed))? {
                     return Ok(Made::Held(held));
                 }
@@ -273,7 +273,8 @@ fn still_wanted(known: &Known, order: &Order) -> bool {
     let adopted = known.facts.active.values().any(|run| run.created_at > order.newest);
     let decided = known.decision.as_ref().is_none_or(|decision| match decision.verdict {
         Verdict::Run => order.kind == RunKind::Apply,
-        Verdict::Plan => order.kind == RunKind::PlanOnly,
+        // A plan for what has changed since would say that it is for something else.
+        Verdict::Plan => order.kind == RunKind::PlanOnly && decision.inputs == Some(order.inputs),
         Verdict::Refused { .. } => true,
         _ => false,
     });

@@ -129,17 +129,19 @@ impl Case<'_> {
                 writes.push(self.unchanged(holder));
             }
         }
+        let lets_go = self.target != self.root && self.lets_go();
         if let Some(order) = Order::of(self.target, self.decision, self.graph, self.now) {
             let workspace = self.target.clone();
             if !self.before.ordered {
                 writes.push(Write::Order { workspace, order });
-            } else if self.before.order.as_ref().is_none_or(|before| before.marker != order.marker) {
+            } else if self.before.order.as_ref().is_none_or(|before| before.marker != order.marker) && !lets_go {
                 // Only one order at a time: what this one asks for is looked at when the other is out of the way, as
                 // the run that came of that may be over and nothing else would.
                 writes.push(Write::Look { workspace, at: self.now.plus_ms(ORDER_AGAIN_MS) });
             }
         }
-        if self.target != self.root && self.lets_go() {
+        if lets_go {
+            // That look finds the other order, if there is one: a commit names no item twice.
             writes.push(Write::Look { workspace: self.target.clone(), at: self.now });
         }
         if !writes.is_empty() {

@@ -26,6 +26,15 @@ enum Asks {
     No,
 }
 
+/// What the copies in a state tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Copies {
+    /// What its workspace has seen.
+    Count,
+    /// Nothing: the run that wrote them was told to leave things out, and took them over without acting on them.
+    AreCarriedAlong,
+}
+
 /// What a state version taught, if it was a new one.
 pub(crate) type Learned = Option<(StateFacts, Findings)>;
 
@@ -33,7 +42,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
     /// A run is under way. If that was known, the run has been silent for long: ask.
     pub(crate) async fn take_in_activity(&self, report: &RunReport, now: Timestamp) -> Result<Next, IndexError> {
         let watch = Next::Again(now.plus_ms(self.watch_ms));
-        let heard = retrying!(self.hear(report).await)?;
+        let heard = retrying!(self.hear(report, now).await)?;
         if heard {
             return Ok(watch);
         }
@@ -74,16 +83,26 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
     }
 
     /// Whether `report` was news.
-    async fn hear(&self, report: &RunReport) -> Result<bool, IndexError> {
+    async fn hear(&self, report: &RunReport, now: Timestamp) -> Result<bool, IndexError> {
         let Known { mut facts, version, order, .. } = self.store.known_one(&report.workspace).await?;
         let before = facts.active.clone();
         facts.hear(report, order.as_ref());
         if facts.active == before {
             return Ok(false);
         }
+        if version == 0 {
+            self.begin_surveys(&report.workspace, now).await?;
+        }
         let facts = Box::new(facts);
         self.store.commit(&[Write::Facts { workspace: report.workspace.clone(), facts, version }]).await?;
         Ok(true)
+    }
+
+    /// Something is heard of a workspace for the first time: its organization is listed from now on, if it is not yet.
+    async fn begin_surveys(&self, workspace: &Workspace, now: Timestamp) -> Result<(), IndexError> {
+        let (host, organization) = (workspace.host.clone(), workspace.organization.clone());
+        let at = now.plus_ms(self.survey_ms);
+        Ok(self.store.commit(&[Write::FirstSurvey { host, organization, at }]).await?)
     }
 
     /// A run is over. If it got through, what it left behind is read.
@@ -176,11 +195,11 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         }
         let learned = learned.filter(|(state, _)| is_newer(state, &before));
         let mut producers = self.producers(workspace, &before, learned.as_ref()).await?;
-        let seen = self.seen(report, &before, learned.as_ref(), &producers, asks).await?;
+        let (seen, copies) = self.seen(report, &before, learned.as_ref(), &producers, asks).await?;
         let mut facts = before.clone();
         if let Some((state, findings)) = learned {
             let wave = order.as_ref().filter(|order| order.made(report)).and_then(|order| order.wave.clone());
-            let findings = if seen == Seen::Nothing { findings.with_copies_of(&before) } else { findings };
+            let findings = if copies == Copies::Count { findings } else { findings.with_copies_of(&before) };
             facts.learn(StateFacts { wave, ..state }, findings, now);
         }
         // A workspace that reads itself has seen what it wrote.
@@ -204,7 +223,8 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         Ok(known.into_iter().map(|(name, known)| (name, known.facts)).collect())
     }
 
-    /// What the run has seen of its inputs. Sluice's own runs leave nothing out; of others it is asked where it matters.
+    /// What the run has seen of its inputs, and whether the copies in the state that was read count. Sluice's own runs
+    /// leave nothing out; of others it is asked where it matters.
     async fn seen(
         &self,
         report: &RunReport,
@@ -212,16 +232,26 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         learned: Option<&(StateFacts, Findings)>,
         producers: &BTreeMap<Workspace, Facts>,
         asks: Asks,
-    ) -> Result<Seen, IndexError> {
-        if !report.standing.got_through() || report.marker.is_some() {
-            return Ok(Seen::All);
-        }
-        let matters = asks == Asks::Yes && before.has_unseen(producers);
-        if matters && !self.terraform.is_whole(report).await? {
-            return Ok(Seen::Nothing);
-        }
+    ) -> Result<(Seen, Copies), IndexError> {
         let wrote = learned.is_some_and(|(state, _)| state.run.as_ref() == Some(&report.run));
-        Ok(if wrote { Seen::Copies } else { Seen::All })
+        let trusted = !report.standing.got_through() || report.marker.is_some() || asks == Asks::No;
+        let news = learned.is_some_and(|(_, findings)| findings.has_new_copies(before));
+        let matters = before.has_unseen(producers) || wrote && news;
+        let whole = trusted || !matters || self.terraform.is_whole(report).await?;
+        let copies = match learned {
+            Some(_) if wrote && !whole => Copies::AreCarriedAlong,
+            // Another run has written it since.
+            Some((state, _)) if !wrote && news && asks == Asks::Yes => {
+                copies_of(&self.terraform, report, state).await?
+            }
+            _ => Copies::Count,
+        };
+        let seen = match whole {
+            false => Seen::Nothing,
+            true if wrote && report.marker.is_none() => Seen::Copies,
+            true => Seen::All,
+        };
+        Ok((seen, copies))
     }
 
     /// Writes down new facts with the other sides of their edges. `look`: everything below is to be looked at.
@@ -235,9 +265,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         look: bool,
     ) -> Result<(), IndexError> {
         if version == 0 {
-            let (host, organization) = (workspace.host.clone(), workspace.organization.clone());
-            let at = now.plus_ms(self.survey_ms);
-            self.store.commit(&[Write::FirstSurvey { host, organization, at }]).await?;
+            self.begin_surveys(workspace, now).await?;
         }
         if before.state.is_none() && facts.state.is_some() {
             self.revive_readers(workspace).await?;
@@ -253,6 +281,18 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         writes.extend(look.then(|| Write::Look { workspace: workspace.clone(), at: now }));
         Ok(self.store.commit(&writes).await?)
     }
+}
+
+/// Whether the copies in `state` show what its workspace acts on, as far as the run tells that wrote it. `report` is of
+/// any run of the workspace.
+pub(crate) async fn copies_of(
+    terraform: &impl States,
+    report: &RunReport,
+    state: &StateFacts,
+) -> Result<Copies, IndexError> {
+    let Some(run) = state.run.clone() else { return Ok(Copies::Count) };
+    let whole = terraform.is_whole(&RunReport { run, marker: None, ..report.clone() }).await?;
+    Ok(if whole { Copies::Count } else { Copies::AreCarriedAlong })
 }
 
 /// Reads a state version, unless it is known already.

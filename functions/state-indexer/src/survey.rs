@@ -8,12 +8,13 @@ use sluice_domain::ports::{
     WorkspaceListed, Write,
 };
 use sluice_domain::{
-    Autonomy, Host, Organization, Reading, RunReport, StateFacts, Survey, SurveyScope, Timestamp, Verdict, Workspace,
+    Autonomy, Facts, Findings, Host, Organization, Reading, RunReport, Standing, StateFacts, Survey, SurveyScope,
+    Timestamp, Verdict, Workspace,
 };
 use sluice_lambda::work::Next;
 use tracing::info;
 
-use crate::news::{is_newer, read};
+use crate::news::{Copies, Learned, copies_of, is_newer, read};
 use crate::{IndexError, Indexer, retrying};
 
 impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
@@ -130,15 +131,41 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
             return Ok(Next::Done);
         }
         let learned = read(&self.bulk, workspace, &known.facts, state).await?;
-        retrying!(self.fold_state(workspace, reading, learned.clone(), now).await)?;
+        let copies = self.copies(workspace, reading, &known.facts, learned.as_ref()).await?;
+        retrying!(self.fold_state(workspace, reading, learned.clone(), copies, now).await)?;
         Ok(Next::Done)
+    }
+
+    /// Whether the copies in a state that was read count. It is asked where they are news.
+    async fn copies(
+        &self,
+        workspace: &Workspace,
+        reading: &Reading,
+        before: &Facts,
+        learned: Option<&(StateFacts, Findings)>,
+    ) -> Result<Copies, IndexError> {
+        let news = learned.filter(|(_, findings)| findings.has_new_copies(before));
+        let Some((state, run)) = news.and_then(|(state, _)| Some((state, state.run.clone()?))) else {
+            return Ok(Copies::Count);
+        };
+        let report = RunReport {
+            workspace: workspace.clone(),
+            workspace_id: reading.id.clone(),
+            run,
+            created_at: state.created_at,
+            standing: Standing::Applied,
+            at: state.created_at,
+            marker: None,
+        };
+        copies_of(&self.bulk, &report, state).await
     }
 
     async fn fold_state(
         &self,
         workspace: &Workspace,
         reading: &Reading,
-        learned: crate::news::Learned,
+        learned: Learned,
+        copies: Copies,
         now: Timestamp,
     ) -> Result<(), IndexError> {
         let Known { facts: before, version, .. } = self.store.known_one(workspace).await?;
@@ -147,6 +174,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         facts.id = Some(reading.id.clone());
         facts.tagged = reading.tagged;
         if let Some((state, findings)) = learned.filter(|(state, _)| is_newer(state, &before)) {
+            let findings = if copies == Copies::Count { findings } else { findings.with_copies_of(&before) };
             facts.learn(StateFacts { baseline, ..state }, findings, now);
         }
         if facts == before {

@@ -216,6 +216,13 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// Whether there are copies of what a workspace offers that were not there before.
+    #[must_use]
+    pub fn has_new_copies(&self, before: &Facts) -> bool {
+        let old = |name: &Workspace| before.producers.get(name).map(|edge| &edge.observed);
+        self.producers.iter().flatten().any(|(name, read)| old(name).is_some_and(|old| *old != read.observed))
+    }
+
     /// The same, but with the copies that were there before: a run that leaves things out takes over what it reads
     /// without acting on it.
     #[must_use]

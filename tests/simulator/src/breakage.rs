@@ -1,7 +1,9 @@
 //! What mutations make of a commit.
 
 use sluice_domain::ports::Write;
-use sluice_domain::{Cause, Decision, Facts, InputsKey, Marker, Order, Timestamp, Verdict, WorkKey, Workspace};
+use sluice_domain::{
+    Cause, Decision, Facts, InputsKey, Marker, Order, RunKind, Timestamp, Verdict, WorkKey, Workspace,
+};
 
 use crate::hcp::digest;
 use crate::mutation::Mutation;
@@ -14,6 +16,7 @@ impl World {
         let mut writes = writes.to_vec();
         let Some(mutation) = self.scenario.mutation else { return writes };
         match mutation {
+            Mutation::NoSurvey => writes.retain(|write| !matches!(write, Write::FirstSurvey { .. })),
             Mutation::NoAcknowledgement => each_facts(&mut writes, |facts| {
                 facts.producers.values_mut().for_each(|edge| edge.acknowledged.clear());
             }),
@@ -92,7 +95,15 @@ impl World {
         let states: Vec<_> = causes.iter().filter_map(state).collect();
         let newest = states.iter().map(|state| state.created_at).max().unwrap_or_default();
         let marker = marker_for(workspace, newest.0);
-        let order = Order { inputs: InputsKey(digest(newest.0)), marker, causes, newest, decided_at: at };
+        let order = Order {
+            inputs: InputsKey(digest(newest.0)),
+            marker,
+            causes,
+            kind: RunKind::Apply,
+            wave: None,
+            newest,
+            decided_at: at,
+        };
         (workspace.clone(), order)
     }
 }

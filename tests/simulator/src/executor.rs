@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http::Request;
 use secrecy::SecretString;
-use sluice_domain::{Autonomy, Policy, Queue, Timestamp, WorkKey};
+use sluice_domain::pace::{Lane, Paced};
+use sluice_domain::{AutonomyRules, Policy, Queue, Timestamp, WorkKey};
 use sluice_hcp::signature::{Keys, NOTIFICATION_HEADER, sign};
 use sluice_notification_receiver::Receiver;
 use sluice_run_creator::Creator;
@@ -30,6 +31,9 @@ const TIME_MAX: u64 = 30 * 24 * 60 * MINUTE;
 
 /// How long nothing may have changed before those who ask again and again are taken to be at rest.
 const QUIET_MS: u64 = 130 * MINUTE;
+
+/// How many surveys have to come to their end after anything changed: one may have begun before.
+const ROUNDS: u64 = 2;
 
 /// What a worker is to do.
 #[derive(Debug, Clone)]
@@ -74,6 +78,14 @@ struct Worker {
     life: Life,
     job: Job,
     started: u64,
+    /// It sleeps until then.
+    wakes: u64,
+}
+
+impl Worker {
+    fn ends(&self) -> u64 {
+        self.started + self.job.time_ms()
+    }
 }
 
 /// One simulation.
@@ -88,7 +100,15 @@ pub struct Sim {
     steps: u64,
     kill_at: Option<u64>,
     killed: bool,
-    quiet: (u64, u64),
+    quiet: Quiet,
+}
+
+/// Since when nothing has changed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Quiet {
+    stirs: u64,
+    since: u64,
+    rounds: u64,
 }
 
 /// Runs a scenario to its rest.
@@ -114,20 +134,22 @@ impl Sim {
         let world = Arc::new(Mutex::new(World::new(scenario, traced)));
         let token = SecretString::from("simulated");
         let host = "tfe".parse().expect("it is a host");
-        let receiver = Receiver::new(Port::new(world.clone()), Keys::new([&token]), host);
-        let autonomy = if scenario.observe { Autonomy::Observe } else { Autonomy::Run };
+        let receiver = Receiver::new(Port::new(world.clone(), START), Keys::new([&token]), host);
+        let rules = scenario.rules;
+        let autonomy = AutonomyRules::all(rules.autonomy);
+        let (settle_ms, budgets) = (rules.settle_ms, rules.budgets);
         Self {
             world,
             receiver: Arc::new(receiver),
             token,
-            policy: Policy { autonomy, ..Policy::default() },
+            policy: Policy { autonomy, settle_ms, budgets, ..Policy::default() },
             workers: Vec::new(),
             ready: Vec::new(),
             swept: START / MINUTE,
             steps: 0,
             kill_at,
             killed: false,
-            quiet: (0, START),
+            quiet: Quiet { since: START, ..Quiet::default() },
         }
     }
 
@@ -170,10 +192,11 @@ impl Sim {
             self.happen(event);
         } else {
             self.start_jobs();
-            if self.workers.is_empty() {
+            let now = self.world().now;
+            if self.workers.iter().all(|worker| worker.wakes > now) {
                 return self.wait();
             }
-            self.poll();
+            self.poll(now);
         }
         true
     }
@@ -210,7 +233,7 @@ impl Sim {
             drop(world);
             let job = self.ready.swap_remove(chosen);
             let life = self.life(&job, Timestamp(now));
-            self.workers.push(Worker { life, job, started: now });
+            self.workers.push(Worker { life, job, started: now, wakes: 0 });
         }
     }
 
@@ -230,7 +253,9 @@ impl Sim {
     }
 
     fn life(&self, job: &Job, now: Timestamp) -> Life {
-        let port = Port::new(self.world.clone());
+        let port = Port::new(self.world.clone(), now.0);
+        let asks = Arc::new(port.clone());
+        let paced = Paced::new(asks.clone(), asks, Lane::Work);
         match job.clone() {
             Job::Notice(notice) => {
                 let (receiver, signature) = (self.receiver.clone(), sign(&self.token, notice.body.as_bytes()));
@@ -241,27 +266,45 @@ impl Sim {
                 })
             }
             Job::Work(key) if key.queue() == Queue::Create => {
-                let creator = Creator { store: port.clone(), terraform: port, watch_ms: sluice_run_creator::WATCH_MS };
+                let (policy, watch_ms) = (self.policy.clone(), sluice_run_creator::WATCH_MS);
+                let creator = Creator { store: port, terraform: paced, policy, watch_ms };
                 Box::pin(async move { sluice_run_creator::handle(&creator, &key, now).await.is_ok() })
             }
             Job::Work(key) => {
-                let (policy, watch_ms) = (self.policy, sluice_state_indexer::WATCH_MS);
-                let indexer = Indexer { store: port.clone(), terraform: port, policy, watch_ms };
+                let indexer = Indexer {
+                    store: port,
+                    bulk: paced.in_lane(Lane::Bulk),
+                    terraform: paced,
+                    policy: self.policy.clone(),
+                    watch_ms: sluice_state_indexer::WATCH_MS,
+                    survey_ms: sluice_state_indexer::SURVEY_MS,
+                };
                 Box::pin(async move { sluice_state_indexer::handle(&indexer, &key, now).await.is_ok() })
             }
             Job::Sweep => Box::pin(async move { sluice_sweeper::sweep(&port, now).await.is_ok() }),
         }
     }
 
-    /// Lets one worker take a step.
-    fn poll(&mut self) {
-        let chosen = {
+    /// Lets one of the workers that are awake take a step.
+    fn poll(&mut self, now: u64) {
+        // A sleep ends when it is over: others do not come first.
+        let wakes = |worker: &usize| (1..=now).contains(&self.workers[*worker].wakes);
+        let mut awake: Vec<usize> = (0..self.workers.len()).filter(wakes).collect();
+        if awake.is_empty() {
+            awake.extend((0..self.workers.len()).filter(|worker| self.workers[*worker].wakes == 0));
+        }
+        let (chosen, now) = {
             let mut world = self.world();
             let passes = world.rng.u64(1..12);
             world.now += passes;
             world.hcp.now = world.now;
-            world.rng.usize(0..self.workers.len())
+            (awake[world.rng.usize(0..awake.len())], world.now)
         };
+        if now >= self.workers[chosen].ends() {
+            let worker = self.workers.swap_remove(chosen);
+            self.world().inject(FaultKind::TimedOut, worker.job.word());
+            return self.again(&worker.job);
+        }
         let polled = self.workers[chosen].life.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         match polled {
             Poll::Ready(well) => {
@@ -271,6 +314,9 @@ impl Sim {
                 }
             }
             Poll::Pending => {
+                let sleeps = self.world().sleep_until.take();
+                let worker = &mut self.workers[chosen];
+                worker.wakes = sleeps.unwrap_or(0).min(worker.ends());
                 if self.dies(chosen) {
                     let worker = self.workers.swap_remove(chosen);
                     self.again(&worker.job);
@@ -281,7 +327,7 @@ impl Sim {
 
     /// Whether a suspended worker comes to an end there.
     fn dies(&mut self, chosen: usize) -> bool {
-        let (started, time_ms) = (self.workers[chosen].started, self.workers[chosen].job.time_ms());
+        let ends = self.workers[chosen].ends();
         let function = self.workers[chosen].job.word();
         let (kill_at, killed) = (self.kill_at, self.killed);
         let mut world = self.world();
@@ -306,7 +352,7 @@ impl Sim {
             world.now += stall;
             world.inject(FaultKind::Stalled, place.operation);
         }
-        if world.now + 1 >= started + time_ms {
+        if world.now + 1 >= ends {
             world.inject(FaultKind::TimedOut, function);
             return true;
         }
@@ -328,22 +374,27 @@ impl Sim {
     fn wait(&mut self) -> bool {
         let swept = self.swept;
         let quiet = self.quiet;
+        let wakes = self.workers.iter().map(|worker| worker.wakes).min();
         let mut world = self.world();
         let stirs = world.table.stirs + world.hcp.stirs;
-        let since = if quiet.0 == stirs { quiet.1 } else { world.now };
+        let (now, rounds) = (world.now, world.rounds);
+        let quiet = if quiet.stirs == stirs { quiet } else { Quiet { stirs, since: now, rounds } };
         let event = world.events.keys().next().map(|(at, _)| *at);
         let sweeps = world.scenario.mutation != Some(Mutation::NoSweeper);
         let due = world.table.next_due().filter(|_| sweeps);
         let sweep = due.map(|at| at.max((swept + 1) * MINUTE).div_ceil(MINUTE) * MINUTE);
-        let rests = event.is_none() && (sweep.is_none() || world.now - since > QUIET_MS && world.only_asks_again());
-        let next = event.into_iter().chain(sweep).min();
+        let long = now - quiet.since > QUIET_MS;
+        let surveyed = due.is_none() || world.table.survey().is_none() || rounds >= quiet.rounds + ROUNDS || long;
+        let news = world.table.next_news_due().is_some() && sweeps;
+        let rests = wakes.is_none() && event.is_none() && surveyed && (!news || long && world.only_asks_again());
+        let next = event.into_iter().chain(sweep).chain(wakes).min();
         if let Some(next) = next
             && !rests
         {
             world.now = world.now.max(next);
         }
         drop(world);
-        self.quiet = (stirs, since);
+        self.quiet = quiet;
         !rests
     }
 }

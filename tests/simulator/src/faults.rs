@@ -8,6 +8,8 @@ use std::fmt;
 pub enum FaultKind {
     /// A message never arrives.
     Lost,
+    /// No message about a run ever arrives.
+    Unheard,
     /// A message arrives late, behind others.
     Late,
     /// A message arrives twice.

@@ -1,36 +1,99 @@
 //! A scenario of every seed.
 
 use fastrand::Rng;
+use sluice_domain::Autonomy;
 
-use crate::scenario::{Action, Approval, Deed, Kind, MINUTE, Profile, SECOND, Scenario, Spec, spec};
+use crate::scenario::{Action, Approval, Deed, Kind, MINUTE, Profile, Rules, SECOND, Scenario, Spec, spec};
 
 /// The scenario of a seed.
 #[must_use]
 pub fn scenario(seed: u64) -> Scenario {
     let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5145);
+    if rng.u8(0..60) == 0 {
+        return crowd(seed, &mut rng);
+    }
     let plain = rng.u8(0..10) < 4;
     let mut workspaces = shape(&mut rng, plain);
     for spec in &mut workspaces {
         colour(&mut rng, spec, plain);
     }
     let count = workspaces.len();
-    let known = plain || rng.u8(0..10) > 0;
-    let actions = if plain {
+    let rules = rules(&mut rng, plain);
+    let known = plain || !rules.backfill && rng.u8(0..10) > 0;
+    let mut actions = if plain {
         let workspace = rng.usize(0..count.div_ceil(3));
         vec![Action { at: SECOND, workspace, deed: Deed::Change }]
     } else {
-        deeds(&mut rng, count, known)
+        deeds(&mut rng, count, known || rules.backfill, rules)
     };
+    if rules.backfill && rng.u8(0..3) == 0 {
+        actions.clear();
+    }
+    let mut faults = weather(&mut rng);
+    faults.lose_persons_ends = rules.survey && rng.u8(0..3) > 0;
+    Scenario { seed, workspaces, actions, faults, workers: rng.usize(1..=6), known, rules, mutation: None }
+}
+
+/// Many that read the same, and few requests allowed.
+fn crowd(seed: u64, rng: &mut Rng) -> Scenario {
+    let wide = rng.usize(40..=80);
+    let mut workspaces = vec![spec(&[])];
+    for number in 1..=wide {
+        workspaces.push(spec(&[if rng.u8(0..5) == 0 { rng.usize(0..number) } else { 0 }]));
+    }
+    for spec in &mut workspaces {
+        colour(rng, spec, true);
+    }
+    workspaces[0].kind = Kind::Follows;
+    let mut faults = weather(rng);
+    if rng.bool() {
+        faults.slow = 0;
+    }
+    let per_second = *rng.choice(&[6, 8, 12, 30]).unwrap_or(&6);
     Scenario {
         seed,
         workspaces,
-        actions,
-        faults: weather(&mut rng),
-        workers: rng.usize(1..=6),
-        known,
-        observe: !plain && rng.u8(0..30) == 0,
+        actions: vec![Action { at: SECOND, workspace: 0, deed: Deed::Change }],
+        faults,
+        workers: rng.usize(6..=48),
+        known: true,
+        rules: Rules { per_second, survey: rng.bool(), ..Rules::default() },
         mutation: None,
     }
+}
+
+/// What Sluice is told: in most scenarios nothing.
+fn rules(rng: &mut Rng, plain: bool) -> Rules {
+    let mut rules = Rules { survey: rng.u8(0..3) == 0, ..Rules::default() };
+    if rng.u8(0..6) == 0 {
+        rules.settle_ms = rng.u64(5 * SECOND..=MINUTE);
+    }
+    if rng.u8(0..6) == 0 {
+        rules.budgets.concurrent_runs = rng.u32(1..=3);
+    }
+    if rng.u8(0..8) == 0 {
+        rules.budgets.runs_per_hour = rng.u32(1..=8);
+    }
+    if rng.u8(0..8) == 0 {
+        rules.per_second = 6;
+    }
+    if plain {
+        return rules;
+    }
+    if rng.u8(0..8) == 0 {
+        rules.budgets.depth = rng.u32(1..=3);
+    }
+    if rng.u8(0..8) == 0 {
+        rules.budgets.wave_runs = rng.u32(1..=4);
+    }
+    rules.autonomy = match rng.u8(0..16) {
+        0 => Autonomy::Observe,
+        1 | 2 => Autonomy::Plan,
+        _ => Autonomy::Run,
+    };
+    rules.backfill = rng.u8(0..10) == 0;
+    rules.survey |= rules.backfill;
+    rules
 }
 
 /// Who reads whom.
@@ -114,9 +177,9 @@ fn colour(rng: &mut Rng, spec: &mut Spec, plain: bool) {
     }
 }
 
-fn deeds(rng: &mut Rng, count: usize, known: bool) -> Vec<Action> {
+fn deeds(rng: &mut Rng, count: usize, known: bool, rules: Rules) -> Vec<Action> {
     let mut actions = Vec::new();
-    let mut at = 0;
+    let mut at = if rules.backfill { 20 * MINUTE } else { 0 };
     if !known {
         // Sluice learns of a workspace when that completes a run.
         for workspace in 0..count {
@@ -124,22 +187,12 @@ fn deeds(rng: &mut Rng, count: usize, known: bool) -> Vec<Action> {
             actions.push(Action { at, workspace, deed: Deed::Run });
         }
     }
+    let tags = rules.autonomy != Autonomy::Run || rng.u8(0..6) == 0;
+    let pauses = rng.u8(0..8) == 0;
     for _ in 0..rng.usize(1..=6) {
         at += if rng.bool() { rng.u64(0..30 * SECOND) } else { rng.u64(0..40 * MINUTE) };
         let workspace = if rng.bool() { rng.usize(0..count.div_ceil(3)) } else { rng.usize(0..count) };
-        let deed = match rng.u8(0..100) {
-            0..=44 => Deed::Change,
-            45..=54 => Deed::Run,
-            55..=58 => Deed::Confirm,
-            59..=61 => Deed::Discard,
-            62..=65 => Deed::Cancel,
-            66..=79 => Deed::Break(rng.u8(1..=3)),
-            80..=83 => Deed::Destroy,
-            84..=86 => Deed::Rename,
-            87..=89 => Deed::Delete,
-            90..=93 => Deed::Remake,
-            _ => Deed::Lock,
-        };
+        let deed = deed(rng, rules);
         actions.push(Action { at, workspace, deed });
         let later = at + rng.u64(MINUTE..4 * 60 * MINUTE);
         match deed {
@@ -147,9 +200,45 @@ fn deeds(rng: &mut Rng, count: usize, known: bool) -> Vec<Action> {
             Deed::Lock if rng.u8(0..4) > 0 => actions.push(Action { at: later, workspace, deed: Deed::Unlock }),
             _ => {}
         }
+        let near = (at + rng.u64(0..5 * MINUTE)).saturating_sub(rng.u64(0..2 * MINUTE));
+        if tags && rng.bool() {
+            let tag = *rng.choice(&TAGS).unwrap_or(&None);
+            actions.push(Action { at: near, workspace: rng.usize(0..count), deed: Deed::Tag(tag) });
+        }
+        if pauses && rng.bool() {
+            actions.push(Action { at: near, workspace: 0, deed: Deed::Pause });
+            if rng.u8(0..4) > 0 {
+                let at = near + rng.u64(SECOND..90 * MINUTE);
+                actions.push(Action { at, workspace: 0, deed: Deed::Resume });
+            }
+        }
     }
     actions.sort_by_key(|action| action.at);
     actions
+}
+
+const TAGS: [Option<Autonomy>; 4] = [None, Some(Autonomy::Observe), Some(Autonomy::Plan), Some(Autonomy::Run)];
+
+fn deed(rng: &mut Rng, rules: Rules) -> Deed {
+    match rng.u8(0..112) {
+        0..=44 => Deed::Change,
+        45..=54 => Deed::Run,
+        55..=58 => Deed::Confirm,
+        59..=61 => Deed::Discard,
+        62..=65 => Deed::Cancel,
+        66..=79 => Deed::Break(rng.u8(1..=3)),
+        80..=83 => Deed::Destroy,
+        84..=86 => Deed::Rename,
+        87..=89 => Deed::Delete,
+        90..=93 => Deed::Remake,
+        94..=99 => Deed::Lock,
+        100..=103 => Deed::Partly,
+        104..=106 => Deed::Speculate,
+        // Of what is pushed nobody tells.
+        107..=110 if rules.survey => Deed::Push,
+        111 => Deed::Survey,
+        _ => Deed::Run,
+    }
 }
 
 /// What goes wrong: in every seed something else, in some nothing.

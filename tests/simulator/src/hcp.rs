@@ -3,12 +3,13 @@
 mod api;
 mod deeds;
 mod evaluate;
+mod list;
 mod runs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sluice_domain::{Digest, Marker, Standing, StateVersionId, Workspace, WorkspaceId};
+use sluice_domain::{Autonomy, Digest, Marker, Standing, StateVersionId, Workspace, WorkspaceId};
 
 use crate::scenario::Spec;
 
@@ -21,6 +22,8 @@ pub type Values = Vec<u64>;
 /// What a run read of one workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
+    /// By which name it was read.
+    pub name: Workspace,
     /// The values.
     pub values: Values,
     /// When their state version was written, by HCP Terraform's clock.
@@ -48,6 +51,21 @@ pub struct State {
     pub lineage: u32,
     /// Nothing is in it.
     pub empty: bool,
+    /// The copies were taken over by a run that did not act on them.
+    pub partial: bool,
+}
+
+/// What a run is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Everything.
+    Whole,
+    /// Nothing but what its target or a refresh takes in: what is read is not acted on.
+    Partly,
+    /// Destroy everything.
+    Destroys,
+    /// Show what it would do.
+    PlanOnly,
 }
 
 /// One run.
@@ -69,8 +87,8 @@ pub struct Run {
     pub since: u64,
     /// The workspace's own setting that it runs with.
     pub own: u64,
-    /// It destroys.
-    pub destroys: bool,
+    /// What it is to do.
+    pub way: Way,
     /// What it read, once it has begun to plan.
     pub saw: BTreeMap<usize, Seen>,
     /// What was there to be read when it was created.
@@ -122,6 +140,12 @@ pub struct Site {
     pub renames: u32,
     /// A state version is still to be written.
     pub writing: bool,
+    /// What its tags allow.
+    pub tag: Option<Autonomy>,
+    /// What they ever allowed.
+    pub tags_had: BTreeSet<Option<Autonomy>>,
+    /// Counts changes of its outputs.
+    pub turns: u64,
 }
 
 impl Site {
@@ -137,6 +161,8 @@ impl Site {
 pub enum Timer {
     /// The next run of the workspace begins to plan, if none is in its way.
     Begin(usize),
+    /// The plan-only run begins.
+    BeginAlone(usize),
     /// The run has planned.
     Planned(usize),
     /// A person confirms the run's plan.
@@ -183,6 +209,8 @@ pub struct Hcp {
     pub timers: Vec<(u64, Timer)>,
     /// Counts changes: what is at rest does not change.
     pub stirs: u64,
+    /// The list of workspaces begins with those that never ran.
+    pub idle_first: bool,
     ids: BTreeMap<WorkspaceId, usize>,
     names: BTreeMap<Workspace, usize>,
     versions: u64,
@@ -227,6 +255,9 @@ impl Hcp {
                 breaks: 0,
                 renames: 0,
                 writing: false,
+                tag: None,
+                tags_had: [None].into(),
+                turns: 0,
             };
             self.ids.insert(site.id.clone(), number);
             self.names.insert(site.name.clone(), number);
@@ -247,6 +278,12 @@ impl Hcp {
                 self.has_run(number);
             }
         }
+    }
+
+    /// The workspace has changed some time ago, and nobody who reads it has run since.
+    pub fn has_changed(&mut self, number: usize) {
+        self.sites[number].own += 1;
+        self.has_run(number);
     }
 
     /// Whether something that the workspace read outside of any cycle is otherwise now.
@@ -279,10 +316,10 @@ impl Hcp {
     /// The workspace has run and applied, some time ago.
     fn has_run(&mut self, number: usize) {
         let at = self.clock() - 3_600_000 + 1_000 * self.runs.len() as u64;
-        let run = self.new_run(number, "before", at, false);
+        let run = self.new_run(number, "before", at, Way::Whole);
         let saw = self.look_at_inputs(number);
         let (outputs, content) = self.evaluate(number, self.sites[number].own, &saw);
-        self.push_state(number, Some(run), at + 500, outputs, &saw, content, false);
+        self.push_state(number, Some(run), at + 500, outputs, &saw, content, Way::Whole);
         let made = &mut self.runs[run];
         (made.standing, made.since, made.ended) = (sluice_domain::Standing::Applied, at, Some(0));
         made.saw = saw;

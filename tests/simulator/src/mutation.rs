@@ -49,6 +49,12 @@ mutations! {
     ConsumersDropped "consumers-dropped" "Nobody is written down as reading anybody.",
     DestroysForgotten "destroys-forgotten" "A destroyed workspace looks like one that is merely empty.",
     MarkersShared "markers-shared" "All runs of a workspace carry the same marker.",
+    NoPace "no-pace" "Every request takes its turn at once.",
+    SlowDownIgnored "slow-down-ignored" "After a 429 turns follow each other as before.",
+    NoSurvey "no-survey" "What no notification told is never looked for.",
+    TagsIgnored "tags-ignored" "What a workspace's tags allow is not read before a run is created.",
+    PauseIgnored "pause-ignored" "Runs are created though a person has stopped that.",
+    BudgetIgnored "budget-ignored" "There is always room for one more run.",
     LooksDropped "looks-dropped" "The end of a run has nobody looked at.",
 }
 

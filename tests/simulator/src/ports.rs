@@ -1,5 +1,7 @@
 //! The domain's ports over the models: each call is suspended before its effect and after it.
 
+mod asks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
@@ -8,13 +10,27 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use sluice_domain::ports::{
-    Around, Bell, CreatedRun, FactStore, Inbox, Known, Recorded, Runs, StateVersion, States, StoreError,
-    TerraformError, Worklist, WorkspaceFound, Write,
+    Around, Bell, FactStore, Inbox, Known, Pause, Recorded, StoreError, Tallies, Tally, TerraformError, Worklist, Write,
 };
-use sluice_domain::{Claimed, Findings, Marker, Queue, RunReport, Timestamp, WorkKey, Workspace, WorkspaceId};
+use sluice_domain::{Autonomy, Claimed, Queue, RunReport, Timestamp, WorkKey, Workspace, WorkspaceId};
 
 use crate::mutation::Mutation;
 use crate::world::{Outcome, Place, World, no_table, no_terraform};
+
+/// What one worker has been told, as far as what it does next is to be judged by it.
+#[derive(Debug, Clone, Default)]
+pub struct Seat {
+    /// When it began, by the clock it was given.
+    pub started: u64,
+    /// What the workspace that it asked for by name allowed at that moment.
+    pub allowed: Option<(WorkspaceId, Autonomy)>,
+    /// When it was told last that runs may be created.
+    pub unpaused_at: Option<u64>,
+    /// It has a turn to ask HCP Terraform.
+    pub turn: bool,
+    /// It has a turn to list runs.
+    pub list_turn: bool,
+}
 
 /// The world as one worker sees it.
 #[derive(Debug, Clone)]
@@ -22,12 +38,13 @@ pub struct Port {
     world: Arc<Mutex<World>>,
     /// Nothing this worker commits takes effect any more: for a mutation.
     dropping: Arc<AtomicBool>,
+    seat: Arc<Mutex<Seat>>,
 }
 
 /// Is pending once.
-struct Pause(bool);
+struct Suspension(bool);
 
-impl Future for Pause {
+impl Future for Suspension {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
@@ -36,23 +53,28 @@ impl Future for Pause {
 }
 
 impl Port {
-    /// The world for a new worker.
+    /// The world for a new worker, who begins at `started`.
     #[must_use]
-    pub fn new(world: Arc<Mutex<World>>) -> Self {
-        Self { world, dropping: Arc::default() }
+    pub fn new(world: Arc<Mutex<World>>, started: u64) -> Self {
+        let seat = Seat { started, ..Seat::default() };
+        Self { world, dropping: Arc::default(), seat: Arc::new(Mutex::new(seat)) }
+    }
+
+    fn seat(&self) -> MutexGuard<'_, Seat> {
+        self.seat.lock().expect("one thread polls, and a panic ends it")
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().expect("one thread polls, and a panic ends it")
     }
 
-    async fn pause(&self, operation: &'static str, after: bool) {
+    async fn suspend(&self, operation: &'static str, after: bool) {
         {
             let mut world = self.world();
             world.place = Place { operation, after };
             world.suspensions += 1;
         }
-        Pause(false).await;
+        Suspension(false).await;
     }
 
     /// One operation of the table.
@@ -62,7 +84,7 @@ impl Port {
         writes: bool,
         effect: impl FnOnce(&mut World) -> Result<R, StoreError> + Send,
     ) -> Result<R, StoreError> {
-        self.pause(operation, false).await;
+        self.suspend(operation, false).await;
         let result = {
             let mut world = self.world();
             match world.table_outcome(operation, writes) {
@@ -72,7 +94,7 @@ impl Port {
                 Outcome::Before | Outcome::Throttled => Err(no_table()),
             }
         };
-        self.pause(operation, true).await;
+        self.suspend(operation, true).await;
         result
     }
 
@@ -83,16 +105,17 @@ impl Port {
         writes: bool,
         effect: impl FnOnce(&mut World) -> Result<R, TerraformError> + Send,
     ) -> Result<R, TerraformError> {
-        self.pause(operation, false).await;
+        // Whoever has waited for a turn uses it at once.
         let result = {
             let mut world = self.world();
+            world.take_request(operation, &mut self.seat());
             match world.api_outcome(operation, writes) {
                 Outcome::Well => effect(&mut world),
                 Outcome::After => effect(&mut world).and(Err(no_terraform(Outcome::After))),
                 outcome => Err(no_terraform(outcome)),
             }
         };
-        self.pause(operation, true).await;
+        self.suspend(operation, true).await;
         result
     }
 
@@ -132,9 +155,9 @@ impl Worklist for Port {
         .await
     }
 
-    async fn postpone(&self, claimed: &Claimed, until: Timestamp) -> Result<(), StoreError> {
+    async fn postpone(&self, claimed: &Claimed, until: Timestamp, why: Option<&str>) -> Result<(), StoreError> {
         self.table("postpone", true, |world| {
-            world.table.postpone(claimed, until);
+            world.table.postpone(claimed, until, why);
             Ok(())
         })
         .await
@@ -166,6 +189,48 @@ impl Bell for Port {
     async fn ring(&self, key: &WorkKey) -> Result<(), StoreError> {
         self.table("ring", true, |world| {
             world.table.ring(key);
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Tallies for Port {
+    async fn join(&self, tally: &Tally, run: &str, most: u32, _: Timestamp) -> Result<bool, StoreError> {
+        self.table("join", true, |world| {
+            let ignored = world.scenario.mutation == Some(Mutation::BudgetIgnored);
+            Ok(world.table.join(tally, run, if ignored { u32::MAX } else { most }))
+        })
+        .await
+    }
+
+    async fn leave(&self, tally: &Tally, run: &str) -> Result<(), StoreError> {
+        self.table("leave", true, |world| {
+            world.table.leave(tally, run);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn counted(&self, tally: &Tally) -> Result<BTreeSet<String>, StoreError> {
+        self.table("counted", false, |world| Ok(world.table.counted(tally))).await
+    }
+
+    async fn paused(&self) -> Result<Option<Pause>, StoreError> {
+        self.table("paused", false, |world| {
+            let pause = world.table.ask_paused();
+            if world.scenario.mutation == Some(Mutation::PauseIgnored) {
+                return Ok(None);
+            }
+            self.seat().unpaused_at = pause.is_none().then_some(world.now);
+            Ok(pause)
+        })
+        .await
+    }
+
+    async fn set_paused(&self, pause: Option<&Pause>) -> Result<(), StoreError> {
+        self.table("set_paused", true, |world| {
+            world.table.set_paused(pause);
             Ok(())
         })
         .await
@@ -205,41 +270,5 @@ impl FactStore for Port {
             return Ok(());
         }
         result
-    }
-}
-
-impl States for Port {
-    async fn current_state(&self, workspace: &WorkspaceId) -> Result<Option<StateVersion>, TerraformError> {
-        self.api("current_state", false, |world| Ok(world.hcp.current_state(workspace))).await
-    }
-
-    async fn read_state(&self, _: &Workspace, version: &StateVersion) -> Result<Findings, TerraformError> {
-        self.api("read_state", false, |world| world.hcp.read_state(version)).await
-    }
-
-    async fn workspace(&self, id: &WorkspaceId) -> Result<Option<WorkspaceFound>, TerraformError> {
-        self.api("workspace", false, |world| Ok(world.hcp.workspace(id))).await
-    }
-
-    async fn run(&self, report: &RunReport) -> Result<Option<RunReport>, TerraformError> {
-        self.api("run", false, |world| Ok(world.hcp.run(report))).await
-    }
-}
-
-impl Runs for Port {
-    async fn create_run(&self, workspace: &WorkspaceId, message: &str) -> Result<CreatedRun, TerraformError> {
-        self.api("create_run", true, |world| world.create_run(workspace, message)).await
-    }
-
-    async fn find_run(&self, workspace: &WorkspaceId, marker: &Marker) -> Result<Option<CreatedRun>, TerraformError> {
-        self.api("find_run", false, |world| {
-            let blind = world.scenario.mutation == Some(Mutation::NoMarkerLook);
-            Ok(if blind { None } else { world.hcp.find_run(workspace, marker) })
-        })
-        .await
-    }
-
-    async fn workspace_id(&self, workspace: &Workspace) -> Result<Option<WorkspaceId>, TerraformError> {
-        self.api("workspace_id", false, |world| Ok(world.hcp.workspace_id(workspace))).await
     }
 }

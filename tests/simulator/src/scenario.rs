@@ -1,5 +1,7 @@
 //! What happens in one simulation, as plain data, so that it can be printed and made smaller.
 
+use sluice_domain::{Autonomy, Budgets};
+
 use crate::mutation::Mutation;
 
 /// Milliseconds in a second and in a minute.
@@ -77,6 +79,20 @@ pub enum Deed {
     Lock,
     /// Unlocks it.
     Unlock,
+    /// Runs it with a target, or to refresh only: what it reads is not acted on.
+    Partly,
+    /// Has it plan only.
+    Speculate,
+    /// Pushes a state with other outputs, without any run.
+    Push,
+    /// Sets its tag.
+    Tag(Option<Autonomy>),
+    /// Stops the creation of runs, everywhere.
+    Pause,
+    /// Lets it go on, everywhere.
+    Resume,
+    /// Has the whole organization read again.
+    Survey,
 }
 
 /// A deed, to which workspace, and when.
@@ -131,6 +147,46 @@ impl Profile {
     }
 }
 
+/// What Sluice is told to do and not to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Where no tag says otherwise.
+    pub autonomy: Autonomy,
+    /// How long outputs must have been unchanged, in milliseconds.
+    pub settle_ms: u64,
+    /// How much may be run.
+    pub budgets: Budgets,
+    /// How many requests the instance allows in a second.
+    pub per_second: u32,
+    /// What nobody told is looked for.
+    pub survey: bool,
+    /// Sluice begins with a list of the organization, and knows nothing before.
+    pub backfill: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            autonomy: Autonomy::Run,
+            settle_ms: 0,
+            budgets: Budgets::default(),
+            per_second: 30,
+            survey: false,
+            backfill: false,
+        }
+    }
+}
+
+impl Rules {
+    /// Whether a change travels as far as it can, whatever the pace.
+    #[must_use]
+    pub fn lets_through(&self) -> bool {
+        let Budgets { depth, wave_runs, .. } = self.budgets;
+        let wide = Budgets::default();
+        self.autonomy == Autonomy::Run && depth >= wide.depth && wave_runs >= wide.wave_runs
+    }
+}
+
 /// One simulation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scenario {
@@ -146,8 +202,8 @@ pub struct Scenario {
     pub workers: usize,
     /// Sluice knows the workspaces and who reads whom from the start.
     pub known: bool,
-    /// Sluice only observes.
-    pub observe: bool,
+    /// What Sluice is told.
+    pub rules: Rules,
     /// What is broken on purpose.
     pub mutation: Option<Mutation>,
 }
@@ -162,7 +218,7 @@ impl Scenario {
         let one = matches!(self.actions[..], [Action { deed: Deed::Change, .. }]);
         // A state that comes long after its run's end is not waited for by those below, who run again when it comes.
         let prompt = self.faults.state_lag_ms <= 5 * SECOND;
-        dag && calm && one && prompt && self.known && !self.observe
+        dag && calm && one && prompt && self.known && self.rules.lets_through()
     }
 }
 
@@ -202,7 +258,7 @@ pub fn calm(workspaces: Vec<Spec>, actions: &[(u64, usize, Deed)]) -> Scenario {
         faults: Profile::calm(),
         workers: 2,
         known: true,
-        observe: false,
+        rules: Rules::default(),
         mutation: None,
     }
 }

@@ -1,5 +1,7 @@
 //! Makes a scenario that breaks an invariant smaller, as long as it breaks the same one.
 
+use sluice_domain::{Autonomy, Budgets};
+
 use crate::executor::simulate;
 use crate::scenario::{Approval, Profile, Scenario};
 
@@ -76,7 +78,11 @@ fn candidates(scenario: &Scenario) -> Vec<Scenario> {
     }
     with(&|it| it.workers = 1);
     with(&|it| it.workers = it.workers.min(2));
-    with(&|it| it.observe = false);
+    with(&|it| it.rules.autonomy = Autonomy::Run);
+    with(&|it| it.rules.settle_ms = 0);
+    with(&|it| it.rules.budgets = Budgets::default());
+    with(&|it| it.rules.per_second = 30);
+    with(&|it| it.rules.survey = it.faults.lose_persons_ends);
     found
 }
 

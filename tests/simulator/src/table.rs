@@ -1,12 +1,13 @@
 //! The table in memory: what `sluice-aws` does with DynamoDB, item by item and condition by condition.
 
 mod commit;
+mod tallies;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sluice_domain::ports::{Around, Known};
-use sluice_domain::{Decision, Facts, Order, Queue, RunReport, Timestamp, WorkKey, Workspace};
+use sluice_domain::ports::{Around, Known, Pause, Tally};
+use sluice_domain::{Decision, Facts, Order, Queue, Reading, RunReport, Survey, Timestamp, WorkKey, Workspace};
 
 pub use work::Dead;
 
@@ -32,6 +33,8 @@ pub(crate) struct Work {
     pub(crate) report: Option<RunReport>,
     pub(crate) rank: u8,
     pub(crate) order: Option<Order>,
+    pub(crate) reading: Option<Reading>,
+    pub(crate) survey: Option<Survey>,
 }
 
 /// How much was read and written.
@@ -52,6 +55,8 @@ pub struct Table {
     waiters: BTreeMap<Workspace, BTreeSet<Workspace>>,
     works: BTreeMap<WorkKey, Work>,
     due: BTreeSet<(Queue, u64, WorkKey)>,
+    tallies: BTreeMap<Tally, BTreeSet<String>>,
+    pause: Option<Pause>,
     /// What the stream has rung for and nobody has taken off it.
     pub bells: Vec<WorkKey>,
     /// How much was read and written.
@@ -92,19 +97,21 @@ impl Table {
         if facts.is_none() && decision.is_none() && create.is_none() {
             return None;
         }
+        let ordered =
+            create.is_some_and(|work| work.due_at.is_some_and(|at| at > 0) && work.queue != Some(Queue::Dead));
         Some(Known {
             facts: facts.map(|item| item.facts.clone()).unwrap_or_default(),
             version: facts.map_or(0, |item| item.version),
             decision: decision.cloned(),
             order: create.and_then(|work| work.order.clone()),
-            ordered: create.is_some_and(|work| work.due_at.is_some_and(|at| at > 0) && work.queue != Some(Queue::Dead)),
+            ordered,
+            held: create.filter(|_| ordered).and_then(|work| work.fault.clone()),
         })
     }
 
     /// Up to `limit` works of `queue` that were due at `now`, the oldest first.
     pub fn due(&mut self, queue: Queue, now: Timestamp, limit: u16) -> Vec<WorkKey> {
-        let due =
-            self.due.iter().skip_while(|(of, ..)| *of < queue).take_while(|(of, at, _)| *of == queue && *at <= now.0);
+        let due = self.due.range((queue, 0, first_key())..).take_while(|(of, at, _)| *of == queue && *at <= now.0);
         let found: Vec<WorkKey> = due.take(limit.into()).map(|(.., key)| key.clone()).collect();
         self.usage.reads += found.len().max(1) as u64;
         found
@@ -113,8 +120,35 @@ impl Table {
     /// When the next work that is alive is due.
     #[must_use]
     pub fn next_due(&self) -> Option<u64> {
-        let first = |queue| self.due.iter().find(|(of, ..)| *of == queue).map(|(_, at, _)| *at);
-        first(Queue::Index).into_iter().chain(first(Queue::Create)).min()
+        self.first_due(|_| true)
+    }
+
+    /// When the next work that is alive, and no survey, is due: the next survey always is at some time.
+    #[must_use]
+    pub fn next_news_due(&self) -> Option<u64> {
+        self.first_due(|key| !matches!(key, WorkKey::Survey(..)))
+    }
+
+    fn first_due(&self, counts: impl Fn(&WorkKey) -> bool) -> Option<u64> {
+        let of_queue = |of: Queue| {
+            let from = self.due.range((of, 0, first_key())..);
+            let mut works = from.take_while(move |(queue, ..)| *queue == of);
+            works.find(|(.., key)| counts(key)).map(|(_, at, _)| *at)
+        };
+        of_queue(Queue::Index).into_iter().chain(of_queue(Queue::Create)).min()
+    }
+
+    /// How far the survey of the one organization is.
+    #[must_use]
+    pub fn survey_body(&self) -> Option<&Survey> {
+        self.works.get(&survey_key())?.survey.as_ref()
+    }
+
+    /// How far the survey of the one organization is, and when it goes on.
+    #[must_use]
+    pub fn survey(&self) -> Option<(&Survey, u64)> {
+        let work = self.works.get(&survey_key())?;
+        Some((work.survey.as_ref()?, work.due_at?))
     }
 
     /// Works that are due at some time, except dead letters.
@@ -185,4 +219,18 @@ impl Table {
             waiters.remove(waiter);
         }
     }
+}
+
+/// The survey of the one organization that there is.
+#[must_use]
+pub fn survey_key() -> WorkKey {
+    WorkKey::Survey("tfe".parse().expect("it is a host"), "acme".parse().expect("it is an organization"))
+}
+
+/// No key of the one host is less.
+fn first_key() -> WorkKey {
+    static FIRST: std::sync::LazyLock<WorkKey> = std::sync::LazyLock::new(|| {
+        WorkKey::Run("a/a/a".parse().expect("it is a name"), "run-0".parse().expect("it is an id"))
+    });
+    FIRST.clone()
 }

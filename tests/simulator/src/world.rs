@@ -1,16 +1,20 @@
 //! Everything that the handlers see: the table, HCP Terraform, the clock, and what goes wrong between them.
 
-use std::collections::{BTreeMap, VecDeque};
+mod pace;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
-use sluice_domain::ports::{StoreError, TerraformError};
-use sluice_domain::{StateVersionId, Timestamp, WorkKey, Workspace};
+use sluice_domain::ports::{StoreError, TerraformError, Write};
+use sluice_domain::{Order, StateVersionId, Survey, SurveyScope, Timestamp, WorkKey, Workspace};
 
 use crate::faults::{FaultKind, Injected};
 use crate::hcp::{Hcp, Notice, Timer, name};
 use crate::mutation::Mutation;
 use crate::scenario::{MINUTE, SECOND, Scenario};
-use crate::table::Table;
+use crate::table::{Table, survey_key};
+
+pub use pace::Meter;
 
 /// When every simulation starts, by our clock.
 pub const START: u64 = 1_700_000_000_000;
@@ -53,37 +57,8 @@ pub struct Made {
     pub run: usize,
     /// Its workspace.
     pub workspace: usize,
-}
-
-/// Requests to HCP Terraform.
-#[derive(Debug, Clone, Default)]
-pub struct Meter {
-    /// All of them.
-    pub requests: u64,
-    /// Most in one second.
-    pub per_second_max: usize,
-    /// Most look-ups in run lists in one minute.
-    pub finds_per_minute_max: usize,
-    second: VecDeque<u64>,
-    minute: VecDeque<u64>,
-}
-
-impl Meter {
-    fn count(&mut self, operation: &str, now: u64) {
-        self.requests += 1;
-        self.per_second_max = self.per_second_max.max(slide(&mut self.second, now, SECOND));
-        if operation == "find_run" {
-            self.finds_per_minute_max = self.finds_per_minute_max.max(slide(&mut self.minute, now, MINUTE));
-        }
-    }
-}
-
-fn slide(window: &mut VecDeque<u64>, now: u64, width: u64) -> usize {
-    window.push_back(now);
-    while window.front().is_some_and(|at| at + width <= now) {
-        window.pop_front();
-    }
-    window.len()
+    /// What it was ordered for.
+    pub order: Order,
 }
 
 /// What an operation comes to.
@@ -126,14 +101,24 @@ pub struct World {
     pub made: Vec<Made>,
     /// Which run carries which marker.
     pub markers: BTreeMap<String, usize>,
-    /// When an order with a marker was decided, and under which name.
-    pub orders: BTreeMap<String, (u64, Workspace)>,
+    /// When an order with a marker was made, under which name, and what it says.
+    pub orders: BTreeMap<String, (u64, Workspace, Order)>,
     /// When the end of a run was taken in.
     pub taken_in: BTreeMap<usize, u64>,
     /// When a state version was first among the facts.
     pub read_at: BTreeMap<StateVersionId, u64>,
-    /// Requests to HCP Terraform.
+    /// Turns and requests to HCP Terraform.
     pub meter: Meter,
+    /// Who reads whom, as far as Sluice has ever seen, and whether in a state that tells what was acted on.
+    pub edges: BTreeMap<Workspace, BTreeMap<Workspace, bool>>,
+    /// Runs created by those who began in an hour.
+    pub made_in_hour: BTreeMap<u64, BTreeSet<usize>>,
+    /// What was planned only: workspace, inputs, how often those had changed, its last run.
+    pub planned: BTreeSet<(usize, String, u64, Option<usize>)>,
+    /// Until when the worker that was just suspended sleeps.
+    pub sleep_until: Option<u64>,
+    /// Rounds of surveys that came to their end.
+    pub rounds: u64,
     /// A digest of everything that happened.
     pub hash: u64,
     /// What happened, in words, if it is to be told.
@@ -165,6 +150,11 @@ impl World {
             taken_in: BTreeMap::new(),
             read_at: BTreeMap::new(),
             meter: Meter::default(),
+            made_in_hour: BTreeMap::new(),
+            edges: BTreeMap::new(),
+            planned: BTreeSet::new(),
+            sleep_until: None,
+            rounds: 0,
             hash: 0xcbf2_9ce4_8422_2325,
             log: traced.then(Vec::new),
             suspensions: 0,
@@ -182,10 +172,13 @@ impl World {
             }
         }
         world.hcp.found(&scenario.workspaces);
+        world.hcp.idle_first = scenario.seed.is_multiple_of(3);
+        world.begin_survey();
         if scenario.known {
             for number in 0..scenario.workspaces.len() {
                 let facts = world.hcp.facts(number, Timestamp(START - 1));
                 world.read_at.extend(facts.state.as_ref().map(|state| (state.version.clone(), START - 1)));
+                world.take_in_edges(&name(number, 0), &facts);
                 world.table.plant(&name(number, 0), facts);
             }
         }
@@ -201,6 +194,29 @@ impl World {
         self.table.leaseless = is(Mutation::NoLease);
         self.table.seqless = is(Mutation::CompleteIgnoresSeq);
         self.hcp.digests_with_version = is(Mutation::NoCutOff);
+    }
+
+    /// Lists the organization from the start, where the scenario says so.
+    fn begin_survey(&mut self) {
+        let rules = self.scenario.rules;
+        if rules.backfill && self.rng.bool() {
+            // Whoever reads it is stale from before, and that is how it is.
+            let number = self.rng.usize(0..self.hcp.sites.len());
+            self.hcp.has_changed(number);
+        }
+        let scope = if rules.backfill { SurveyScope::All } else { SurveyScope::LatelyRun };
+        let due = if rules.backfill { 0 } else { self.rng.u64(0..5 * MINUTE) };
+        if rules.backfill || rules.survey && self.scenario.known && self.surveys() {
+            let WorkKey::Survey(host, organization) = survey_key() else { return };
+            let survey = Survey { scope, page: 1, ..Survey::default() };
+            self.table.write(&Write::Survey { host, organization, survey, at: Timestamp(START + due) });
+        }
+    }
+
+    /// Whether surveys are made at all.
+    #[must_use]
+    pub fn surveys(&self) -> bool {
+        self.scenario.mutation != Some(Mutation::NoSurvey)
     }
 
     /// Has something happen at a time.
@@ -256,7 +272,6 @@ impl World {
 
     /// What a request to HCP Terraform comes to.
     pub fn api_outcome(&mut self, operation: &'static str, writes: bool) -> Outcome {
-        self.meter.count(operation, self.now);
         let faults = self.scenario.faults;
         if faults.storm.is_some_and(|(from, until)| (START + from..START + until).contains(&self.now)) {
             self.inject(FaultKind::Storm, operation);
@@ -313,10 +328,19 @@ impl World {
     }
 
     fn send_notice(&mut self, notice: &Notice) {
+        if self.is_never_heard(notice.run) {
+            return self.inject(FaultKind::Unheard, "notification");
+        }
         let must = self.must_arrive(notice);
         for after in self.weather("notification", must) {
             self.at(self.now + after, Event::Notice(notice.clone()));
         }
+    }
+
+    /// Whether no notification at all tells of the run: what people do, where a survey finds it all the same.
+    fn is_never_heard(&self, run: usize) -> bool {
+        let deaf = self.scenario.faults.lose_persons_ends && !self.hcp.runs[run].ours();
+        deaf && (self.scenario.seed ^ run as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 62 == 0
     }
 
     /// Whether nothing but this piece of news tells of a run's end.

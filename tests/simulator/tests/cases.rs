@@ -1,9 +1,10 @@
 //! Hard cases that a reader can follow, with nothing going wrong by chance.
 
+use sluice_domain::{Autonomy, Budgets};
 use sluice_simulator::executor::simulate;
 use sluice_simulator::report::Report;
 use sluice_simulator::scenario::{
-    Approval, Deed, Kind, MINUTE, Profile, SECOND, Scenario, Spec, calm, chain, graph, spec,
+    Approval, Deed, Kind, MINUTE, Profile, Rules, SECOND, Scenario, Spec, calm, chain, graph, spec,
 };
 
 /// Simulates, and tells how many runs Sluice created in each workspace.
@@ -149,4 +150,62 @@ fn a_workspace_that_is_made_anew_lets_go_of_the_runs_of_the_old_one() {
     let (runs, report) = ours(&calm(workspaces, &deeds));
     assert_eq!(runs, [0, 1]);
     assert_eq!(report.decisions[&1], "nothing it reads has changed");
+}
+
+#[test]
+fn a_second_change_while_a_plan_is_held_up_is_planned_when_it_may_be() {
+    let deeds = [
+        (0, 0, Deed::Pause),
+        (SECOND, 0, Deed::Change),
+        (20 * MINUTE, 0, Deed::Change),
+        (60 * MINUTE, 0, Deed::Resume),
+    ];
+    let rules = Rules { autonomy: Autonomy::Plan, ..Rules::default() };
+    let (runs, report) = ours(&Scenario { rules, ..calm(chain(2), &deeds) });
+    assert_eq!(runs, [0, 1]);
+    assert_eq!(report.decisions[&1], "was planned by run-6, because of acme/w00 (o0): a person applies");
+}
+
+#[test]
+fn a_persons_run_that_nobody_told_of_is_found_by_the_survey() {
+    let faults = Profile { lose_persons_ends: true, ..Profile::calm() };
+    let rules = Rules { survey: true, ..Rules::default() };
+    for seed in 0..20 {
+        let scenario = Scenario { faults, rules, seed, ..calm(chain(3), &[(SECOND, 0, Deed::Change)]) };
+        assert_eq!(ours(&scenario).0, [0, 1, 1], "seed {seed}");
+    }
+}
+
+#[test]
+fn surveys_begin_with_the_first_word_of_any_run() {
+    let faults = Profile { lose_persons_ends: true, ..Profile::calm() };
+    let rules = Rules { survey: true, ..Rules::default() };
+    let deeds = [(SECOND, 0, Deed::Run), (MINUTE, 1, Deed::Run), (10 * MINUTE, 0, Deed::Run)];
+    let deeds = [&deeds[..], &[(20 * MINUTE, 1, Deed::Run), (60 * MINUTE, 0, Deed::Change)]].concat();
+    for seed in 0..20 {
+        ours(&Scenario { faults, rules, seed, known: false, ..calm(chain(2), &deeds) });
+    }
+}
+
+#[test]
+fn a_run_that_leaves_things_out_has_seen_nothing_whoever_is_heard_of_first() {
+    let faults = Profile { late: 5_000, double: 5_000, ..Profile::calm() };
+    let deeds = [(SECOND, 0, Deed::Change), (10 * SECOND, 1, Deed::Run), (11 * SECOND, 1, Deed::Partly)];
+    let deeds = [&deeds[..], &[(40 * MINUTE, 0, Deed::Change), (41 * MINUTE, 1, Deed::Partly)]].concat();
+    for seed in 0..100 {
+        ours(&Scenario { faults, seed, ..calm(chain(2), &deeds) });
+    }
+}
+
+#[test]
+fn whoever_dies_over_a_limit_does_not_get_round_it() {
+    let budgets = Budgets { wave_runs: 1, ..Budgets::default() };
+    let rules = Rules { budgets, ..Rules::default() };
+    for seed in 0..60 {
+        let faults = Profile { death: 400, ..Profile::calm() };
+        let scenario =
+            Scenario { rules, faults, seed, ..calm(graph(&[&[], &[0], &[0], &[0]]), &[(SECOND, 0, Deed::Change)]) };
+        let (runs, _) = ours(&scenario);
+        assert_eq!(runs.iter().sum::<usize>(), 1, "seed {seed}");
+    }
 }

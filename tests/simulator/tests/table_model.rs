@@ -5,14 +5,14 @@
 use std::collections::BTreeSet;
 
 use fastrand::Rng;
-use sluice_domain::ports::{Bell, FactStore, Inbox, StoreError, Worklist, Write};
+use sluice_domain::ports::{Bell, FactStore, Inbox, Pause, StoreError, Tallies, Tally, Worklist, Write};
 use sluice_domain::{
-    Claimed, Decision, Facts, InputsKey, Marker, Order, Queue, RunReport, Standing, Timestamp, Verdict, WorkKey,
-    Workspace,
+    Autonomy, Claimed, Decision, Facts, InputsKey, Marker, Order, Queue, Reading, RunKind, RunReport, Standing, Survey,
+    SurveyScope, Timestamp, Verdict, WorkKey, Workspace,
 };
 use sluice_local::store::Embedded;
 use sluice_simulator::hcp::digest;
-use sluice_simulator::table::Table;
+use sluice_simulator::table::{Table, survey_key};
 
 const START: u64 = 1_000_000_000_000;
 const LEASE_MS: u64 = 500;
@@ -35,7 +35,9 @@ fn report(rng: &mut Rng) -> RunReport {
 }
 
 fn key(rng: &mut Rng) -> WorkKey {
-    match rng.u8(0..6) {
+    match rng.u8(0..8) {
+        6 => WorkKey::Read(workspace(rng)),
+        7 => survey_key(),
         0 | 1 => {
             let report = report(rng);
             WorkKey::Run(report.workspace, report.run)
@@ -50,7 +52,7 @@ fn key(rng: &mut Rng) -> WorkKey {
 fn write(rng: &mut Rng, now: Timestamp) -> Write {
     let (at, workspace, other) = (now.plus_ms(rng.u64(0..400)), workspace(rng), workspace(rng));
     let version = rng.u64(0..4);
-    match rng.u8(0..13) {
+    match rng.u8(0..16) {
         0..=2 => {
             let id = Some(format!("ws-{}", rng.u8(0..9)).parse().unwrap());
             Write::Facts { workspace, facts: Box::new(Facts { id, ..Facts::default() }), version }
@@ -69,12 +71,36 @@ fn write(rng: &mut Rng, now: Timestamp) -> Write {
         11 => {
             let marker = Marker(format!("sluice-{}", rng.u8(..)));
             let inputs = InputsKey(digest(rng.u64(..)));
-            let order = Order { inputs, marker, causes: Vec::new(), newest: at, decided_at: at };
+            let kind = if rng.bool() { RunKind::Apply } else { RunKind::PlanOnly };
+            let order = Order { inputs, marker, causes: Vec::new(), kind, wave: None, newest: at, decided_at: at };
             Write::Order { workspace, order }
         }
+        12 | 13 => survey_write(rng, workspace, at),
         _ if rng.bool() => Write::Watch { report: report(rng), until: at },
         _ => Write::Forget { workspace, version: version.max(1) },
     }
+}
+
+fn survey_write(rng: &mut Rng, workspace: Workspace, at: Timestamp) -> Write {
+    let (host, organization) = (workspace.host.clone(), workspace.organization.clone());
+    match rng.u8(0..3) {
+        0 => {
+            let tagged = rng.bool().then_some(Autonomy::Plan);
+            let reading = Reading { id: "ws-1".parse().unwrap(), baseline: rng.bool(), tagged };
+            Write::Read { workspace, reading, at }
+        }
+        1 => {
+            let survey = Survey { scope: SurveyScope::All, page: rng.u32(1..9), ..Survey::default() };
+            Write::Survey { host, organization, survey, at }
+        }
+        _ => Write::FirstSurvey { host, organization, at },
+    }
+}
+
+/// A tally, and a run that may be in it.
+fn tally(rng: &mut Rng) -> (Tally, &'static str) {
+    let tallies = [Tally::UnderWay, Tally::Hour(rng.u64(1..3)), Tally::Wave("sv-1".parse().unwrap())];
+    (rng.choice(tallies).unwrap(), rng.choice(["sluice-1 tfe/acme/a", "sluice-2 tfe/acme/b", "sluice-3"]).unwrap())
 }
 
 /// How a commit ended, without the words.
@@ -96,7 +122,8 @@ async fn both(
     now: Timestamp,
 ) -> (String, String, String) {
     let held = |rng: &mut Rng, claims: &Vec<Claimed>| rng.choice(claims).cloned();
-    match rng.u8(0..14) {
+    match rng.u8(0..18) {
+        14..=17 => counts(rng, real, model, now).await,
         0 | 1 => {
             let report = report(rng);
             let answers = (real.record(&report, now).await.unwrap(), model.record(&report, now));
@@ -116,8 +143,9 @@ async fn both(
         }
         6 => {
             let Some(claimed) = held(rng, claims) else { return Default::default() };
-            real.postpone(&claimed, now.plus_ms(50)).await.unwrap();
-            model.postpone(&claimed, now.plus_ms(50));
+            let why = rng.bool().then_some("it is full");
+            real.postpone(&claimed, now.plus_ms(50), why).await.unwrap();
+            model.postpone(&claimed, now.plus_ms(50), why);
             Default::default()
         }
         7 => {
@@ -148,6 +176,39 @@ async fn both(
     }
 }
 
+/// As [`both`], of tallies and the stop.
+async fn counts(
+    rng: &mut Rng,
+    real: &sluice_aws::Table,
+    model: &mut Table,
+    now: Timestamp,
+) -> (String, String, String) {
+    let (tally, run) = tally(rng);
+    match rng.u8(0..6) {
+        0..=2 => {
+            let most = rng.u32(0..3);
+            let answers = (real.join(&tally, run, most, now).await.unwrap(), model.join(&tally, run, most));
+            (format!("join {tally:?} {run} {most}"), format!("{:?}", answers.0), format!("{:?}", answers.1))
+        }
+        3 => {
+            real.leave(&tally, run).await.unwrap();
+            model.leave(&tally, run);
+            Default::default()
+        }
+        4 => {
+            let answers = (real.counted(&tally).await.unwrap(), model.counted(&tally));
+            (format!("counted {tally:?}"), format!("{:?}", answers.0), format!("{:?}", answers.1))
+        }
+        _ => {
+            let pause = rng.bool().then(|| Pause { since: now, why: "a freeze".to_owned() });
+            real.set_paused(pause.as_ref()).await.unwrap();
+            model.set_paused(pause.as_ref());
+            let answers = (real.paused().await.unwrap(), model.ask_paused());
+            ("paused".to_owned(), format!("{:?}", answers.0), format!("{:?}", answers.1))
+        }
+    }
+}
+
 /// Everything that can be asked, of both.
 async fn same(real: &sluice_aws::Table, model: &mut Table, now: Timestamp, after: &str) {
     let all: BTreeSet<Workspace> = ["a", "b", "c"].map(|name| format!("tfe/acme/{name}").parse().unwrap()).into();
@@ -156,6 +217,9 @@ async fn same(real: &sluice_aws::Table, model: &mut Table, now: Timestamp, after
     for workspace in &all {
         assert_eq!(real.around(workspace).await.unwrap(), model.around(workspace), "around after {after}");
     }
+    let WorkKey::Survey(host, organization) = survey_key() else { unreachable!("it is one") };
+    let survey = real.survey(&host, &organization).await.unwrap();
+    assert_eq!(survey.as_ref(), model.survey_body(), "survey after {after}");
     for queue in [Queue::Index, Queue::Create] {
         let at = now.plus_ms(300);
         let due: BTreeSet<_> = real.due(queue, at, 100).await.unwrap().into_iter().collect();

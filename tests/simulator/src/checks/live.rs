@@ -1,10 +1,12 @@
 //! What is checked at the very effect that would break it.
 
-use sluice_domain::ports::{CreatedRun, StoreError, TerraformError, Write};
-use sluice_domain::{Standing, Verdict, WorkKey, WorkspaceId};
+use sluice_domain::ports::{CreatedRun, Pause, StoreError, TerraformError, Write};
+use sluice_domain::{Budgets, Order, RunKind, Standing, Survey, SurveyScope, Timestamp, Verdict, WorkKey, WorkspaceId};
 
 use crate::hcp::{number_of, run_id};
+use crate::ports::Seat;
 use crate::scenario::Deed;
+use crate::table::survey_key;
 use crate::world::{Made, World};
 
 impl World {
@@ -33,25 +35,33 @@ impl World {
     fn committed(&mut self, writes: &[Write]) {
         for write in writes {
             match write {
-                Write::Facts { facts, .. } => {
+                Write::Facts { workspace, facts, .. } => {
                     for run in facts.ended.iter().filter_map(number_of) {
                         self.taken_in.entry(run).or_insert(self.now);
                     }
                     if let Some(state) = &facts.state {
                         self.read_at.entry(state.version.clone()).or_insert(self.now);
                     }
+                    self.take_in_edges(workspace, facts);
                 }
                 Write::Decision { workspace, decision, .. } => {
                     self.note(|| format!("  {}: {decision}", workspace.name));
                 }
                 Write::Order { workspace, order } => {
-                    self.orders.insert(order.marker.to_string(), (self.now, workspace.clone()));
+                    self.orders.insert(order.marker.to_string(), (self.now, workspace.clone(), order.clone()));
                     let decision = self.table.decision_of(workspace);
-                    let told = decision.is_some_and(|it| it.verdict == Verdict::Run && !it.causes.is_empty());
+                    let meant = if order.kind == RunKind::PlanOnly { Verdict::Plan } else { Verdict::Run };
+                    let told = decision.is_some_and(|it| it.verdict == meant && !it.causes.is_empty());
                     let torn = self.scenario.mutation.is_some();
                     if !told && !torn {
                         self.violated("I6", format!("a run of {} is ordered without a reason", workspace.name));
                     }
+                }
+                Write::Forget { workspace, .. } => {
+                    self.edges.remove(workspace);
+                }
+                Write::Survey { survey, .. } => {
+                    self.rounds += u64::from(survey.page == 1 && survey.scope == SurveyScope::LatelyRun);
                 }
                 _ => {}
             }
@@ -66,17 +76,44 @@ impl World {
         if action.deed == Deed::Change && self.scenario.is_plain() {
             self.expect_wave(action.workspace);
         }
-        self.hcp.act(action.workspace, action.deed);
+        match action.deed {
+            Deed::Pause => {
+                let pause = Pause { since: Timestamp(self.now), why: "a freeze".to_owned() };
+                self.table.set_paused(Some(&pause));
+            }
+            Deed::Resume => self.table.set_paused(None),
+            Deed::Survey => self.survey_all(),
+            deed => self.hcp.act(action.workspace, deed),
+        }
+    }
+
+    /// A person has the whole organization read.
+    fn survey_all(&mut self) {
+        let WorkKey::Survey(host, organization) = survey_key() else { return };
+        let survey = Survey { scope: SurveyScope::All, page: 1, ..Survey::default() };
+        if self.surveys() {
+            self.table.write(&Write::Survey { host, organization, survey, at: Timestamp(self.now) });
+            self.table.stirs += 1;
+        }
     }
 
     /// Creates a run for Sluice.
-    pub fn create_run(&mut self, id: &WorkspaceId, message: &str) -> Result<CreatedRun, TerraformError> {
-        let (run, created) = self.hcp.create_run(id, message)?;
+    pub fn create_run(
+        &mut self,
+        id: &WorkspaceId,
+        message: &str,
+        kind: RunKind,
+        seat: &Seat,
+    ) -> Result<CreatedRun, TerraformError> {
+        let (run, created) = self.hcp.create_run(id, message, kind)?;
         self.trace("created", run as u64);
         let workspace = self.hcp.runs[run].workspace;
         self.note(|| format!("  run-{run} created in w{workspace:02}: {message}"));
-        self.check_created(run, workspace);
-        self.made.push(Made { run, workspace });
+        self.check_allowed(run, id, kind, seat);
+        if let Some(order) = self.check_created(run, workspace) {
+            self.made.push(Made { run, workspace, order });
+            self.check_budgets(run, seat);
+        }
         let most = 3 * self.hcp.sites.len() * (self.scenario.actions.len() + 2) + 20;
         if self.made.len() > most {
             self.violated("I5", format!("more than {most} runs"));
@@ -84,15 +121,19 @@ impl World {
         Ok(created)
     }
 
-    fn check_created(&mut self, run: usize, workspace: usize) {
+    /// The order that a run was created for.
+    fn check_created(&mut self, run: usize, workspace: usize) -> Option<Order> {
         let Some(marker) = self.hcp.runs[run].marker.as_ref().map(ToString::to_string) else {
-            return self.violated("I6", format!("run-{run} has no marker"));
+            self.violated("I6", format!("run-{run} has no marker"));
+            return None;
         };
-        let Some((decided, name)) = self.orders.get(&marker).cloned() else {
-            return self.violated("I6", format!("run-{run} in w{workspace:02} was never ordered"));
+        let Some((decided, name, order)) = self.orders.get(&marker).cloned() else {
+            self.violated("I6", format!("run-{run} in w{workspace:02} was never ordered"));
+            return None;
         };
         if let Some(other) = self.markers.insert(marker.clone(), run) {
-            return self.violated("I4", format!("run-{other} and run-{run} in w{workspace:02} both carry {marker}"));
+            self.violated("I4", format!("run-{other} and run-{run} in w{workspace:02} both carry {marker}"));
+            return None;
         }
         // That an idle workspace was renamed shows when it runs next: until then it is known under its old name.
         let renamed = self.hcp.sites[workspace].name != name;
@@ -100,6 +141,7 @@ impl World {
             let text = format!("run-{run} in w{workspace:02} finds nothing that the run before it had not seen");
             self.violated("I3", text);
         }
+        Some(order)
     }
 
     /// Whether some input differs from what the last run that got through is known to have seen.
@@ -138,7 +180,13 @@ impl World {
     /// Whether nothing is left but questions that are asked again and again: runs that are watched, waits.
     #[must_use]
     pub fn only_asks_again(&self) -> bool {
-        let asks = |key: &WorkKey| matches!(key, WorkKey::Run(..) | WorkKey::Waiter { .. });
+        let held = self.table.paused().is_some() || self.scenario.rules.budgets.concurrent_runs != Budgets::UNLIMITED;
+        let asks = |key: &WorkKey| match key {
+            WorkKey::Run(..) | WorkKey::Waiter { .. } | WorkKey::Survey(..) => true,
+            // What is put off is looked at again and again, and so is whatever it is in the way of.
+            WorkKey::Create(_) | WorkKey::Look(_) => held,
+            _ => false,
+        };
         self.table.pending().all(|(key, _)| asks(key))
     }
 

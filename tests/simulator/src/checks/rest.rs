@@ -1,8 +1,8 @@
 //! What is checked when nothing moves any more.
 
-use sluice_domain::{Verdict, WorkKey, Workspace};
+use sluice_domain::{Budgets, Verdict, WorkKey, Workspace};
 
-use crate::scenario::Deed;
+use crate::table::Dead;
 use crate::world::World;
 
 impl World {
@@ -15,6 +15,7 @@ impl World {
             }
         }
         if self.violation.is_none() {
+            self.check_backfill();
             self.check_dead();
         }
     }
@@ -46,10 +47,10 @@ impl World {
         site.spec.reads.iter().copied().find(|read| {
             let producer = &self.hcp.sites[*read];
             let (Some(now), Some(saw)) = (producer.state(), last.saw.get(read)) else { return false };
-            if !self.knows_of(number, *read) || self.hcp.reads_back(number, *read) {
+            if !self.knows_of(number, *read) || self.hcp.reads_back(number, *read) || self.is_baseline(*read) {
                 return false;
             }
-            let copy = state.copies.get(&producer.name);
+            let copy = state.copies.get(&producer.name).filter(|_| !state.partial);
             let fresh = |(output, value): (usize, &u64)| {
                 saw.values.get(output) == Some(value) || copy.and_then(|copy| copy.get(output)) == Some(value)
             };
@@ -65,7 +66,15 @@ impl World {
             self.table.facts_of(&site.name).filter(|facts| site.alive && facts.id.as_ref() == Some(&site.id))
         };
         let edge = known(number).and_then(|facts| facts.producers.get(&self.hcp.sites[read].name));
-        edge.is_some_and(sluice_domain::Edge::live) && known(read).is_some()
+        let (name, producer) = (&self.hcp.sites[number].name, &self.hcp.sites[read].name);
+        let trusted = self.edges.get(name).and_then(|edges| edges.get(producer)) == Some(&true);
+        edge.is_some_and(sluice_domain::Edge::live) && known(read).is_some() && trusted
+    }
+
+    /// Whether what the workspace offers is what it offered when everything was first read.
+    fn is_baseline(&self, number: usize) -> bool {
+        let state = self.table.facts_of(&self.hcp.sites[number].name).and_then(|facts| facts.state.as_ref());
+        self.scenario.rules.backfill && state.is_some_and(|state| state.baseline)
     }
 
     /// Whether Sluice had read a state of the workspace before it was destroyed: one that is empty from the start is not
@@ -80,19 +89,23 @@ impl World {
     /// Nobody has a dead letter that nothing explains.
     fn check_dead(&mut self) {
         let moved = |name: &Workspace| {
-            let moves = [Deed::Delete, Deed::Remake, Deed::Rename];
             let number = self.hcp.sites.iter().position(|site| *name == site.name);
-            let Some(number) = number else { return true };
-            self.scenario.actions.iter().any(|action| action.workspace == number && moves.contains(&action.deed))
+            number.is_none_or(|number| self.moves_about(number))
         };
+        let limited = self.scenario.rules.budgets.wave_runs < Budgets::default().wave_runs;
         let of = |key: &WorkKey| match key {
             WorkKey::Run(workspace, _)
             | WorkKey::Look(workspace)
             | WorkKey::Verify(workspace)
+            | WorkKey::Read(workspace)
             | WorkKey::Create(workspace)
-            | WorkKey::Waiter { waiter: workspace, .. } => workspace.clone(),
+            | WorkKey::Waiter { waiter: workspace, .. } => Some(workspace.clone()),
+            WorkKey::Survey(..) => None,
         };
-        let letter = self.table.dead().into_iter().find(|letter| !moved(&of(&letter.key)));
+        let explained = |letter: &Dead| {
+            limited && letter.fault.contains("which is the limit") || of(&letter.key).is_some_and(|it| moved(&it))
+        };
+        let letter = self.table.dead().into_iter().find(|letter| !explained(letter));
         if let Some(letter) = letter {
             self.violated("I1", format!("a dead letter that nothing explains: {}: {}", letter.key, letter.fault));
         }

@@ -1,8 +1,8 @@
 //! Whether a recorded reason is true in the model.
 
-use sluice_domain::{RunId, Verdict, Workspace};
+use sluice_domain::{Autonomy, Budgets, RunId, Verdict, Workspace};
 
-use crate::hcp::{Values, number_of};
+use crate::hcp::{Values, Way, number_of};
 use crate::world::World;
 
 /// Most workspaces that wait one for another.
@@ -15,11 +15,15 @@ impl World {
             Verdict::Settled => Err("it is stale".to_owned()),
             // The run is there, and waits for a person or behind a lock.
             Verdict::Run if self.hcp.live_runs(number).next().is_some() => Ok(()),
+            Verdict::Run | Verdict::Plan if self.is_held(number) => Ok(()),
+            Verdict::Plan => Err("no plan came of it".to_owned()),
+            Verdict::Settling { .. } => Err("nothing has changed for long".to_owned()),
             Verdict::Run => Err("no run came of it".to_owned()),
             Verdict::Adopt { run } | Verdict::AwaitOwnRun { run } => self.is_under_way(run),
             Verdict::Wait { on } => self.holds(on, deep),
             Verdict::Blocked { by } => self.did_not_get_through(by),
-            Verdict::Refused { run, .. } => self.was_refused(number, run.as_ref()),
+            Verdict::Refused { run: None, why } => self.was_limited(why),
+            Verdict::Refused { run: Some(run), .. } => self.was_refused(number, run),
             // Of a cycle and a destroyed producer, the rule names the cycle.
             Verdict::Cycle { with } if self.is_cycle(number, with) && self.reads_what_was_destroyed(number) => Ok(()),
             Verdict::Cycle { .. } => Err("what changed is in no cycle with it".to_owned()),
@@ -28,8 +32,12 @@ impl World {
                 let empty = site.and_then(|site| site.state()).is_none_or(|state| state.empty);
                 if empty { Ok(()) } else { Err(format!("{} has a state", producer.name)) }
             }
-            Verdict::Observed if self.scenario.observe => Ok(()),
+            Verdict::Observed if self.was_allowed(number, Autonomy::Observe) => Ok(()),
             Verdict::Observed => Err("more than observing is allowed".to_owned()),
+            Verdict::Planned { run } if self.was_allowed(number, Autonomy::Plan) => self.has_planned(number, run),
+            Verdict::Planned { .. } => Err("more or less than planning is allowed".to_owned()),
+            Verdict::TooDeep { depth } if *depth > self.scenario.rules.budgets.depth => Ok(()),
+            Verdict::TooDeep { .. } => Err("a change may travel as deep".to_owned()),
         }
     }
 
@@ -60,11 +68,9 @@ impl World {
         }
         let verdict = self.table.decision_of(on).map(|decision| &decision.verdict);
         match verdict {
-            Some(verdict @ (Verdict::Wait { .. } | Verdict::Adopt { .. } | Verdict::AwaitOwnRun { .. }))
-                if deep < DEEP =>
-            {
-                self.is_true(number, verdict, deep + 1)
-            }
+            Some(
+                verdict @ (Verdict::Wait { .. } | Verdict::Run | Verdict::Adopt { .. } | Verdict::AwaitOwnRun { .. }),
+            ) if deep < DEEP => self.is_true(number, verdict, deep + 1),
             _ => Err(format!("{} does not move", on.name)),
         }
     }
@@ -72,14 +78,44 @@ impl World {
     fn did_not_get_through(&self, by: &Workspace) -> Result<(), String> {
         let Some(number) = self.hcp.by_name(by) else { return Err(format!("there is no {}", by.name)) };
         match self.hcp.sites[number].last {
-            Some(last) if self.hcp.runs[last].standing.got_through() => Err(self.called(last)),
+            Some(last) if self.went_through(last) && !self.is_over_limit(by) => Err(self.called(last)),
             _ => Ok(()),
         }
     }
 
-    fn was_refused(&self, number: usize, run: Option<&RunId>) -> Result<(), String> {
+    fn went_through(&self, run: usize) -> bool {
+        self.hcp.runs[run].standing.got_through() && self.hcp.runs[run].way != Way::Partly
+    }
+
+    /// Whether the last word about the workspace is that no run could be created.
+    fn is_over_limit(&self, workspace: &Workspace) -> bool {
+        let decision = self.table.decision_of(workspace);
+        decision.is_some_and(|it| matches!(&it.verdict, Verdict::Refused { run: None, .. }))
+    }
+
+    /// Whether so much, and no more, was allowed at some time: a tag that was taken away counts when the whole
+    /// organization is read next.
+    fn was_allowed(&self, number: usize, autonomy: Autonomy) -> bool {
+        let default = self.scenario.rules.autonomy;
+        self.hcp.sites[number].tags_had.iter().any(|tag| tag.unwrap_or(default) == autonomy)
+    }
+
+    fn has_planned(&self, number: usize, run: &RunId) -> Result<(), String> {
+        let run = number_of(run).filter(|run| self.hcp.sites[number].runs.contains(run));
+        match run.map(|run| &self.hcp.runs[run]) {
+            Some(run) if run.way == Way::PlanOnly && run.standing.got_through() => Ok(()),
+            _ => Err("there is no such plan".to_owned()),
+        }
+    }
+
+    /// Whether a limit may have kept a run from being created. What else did is another check's business.
+    fn was_limited(&self, why: &str) -> Result<(), String> {
+        let limited = self.scenario.rules.budgets.wave_runs < Budgets::default().wave_runs;
+        if limited || !why.contains("which is the limit") { Ok(()) } else { Err("there is no such limit".to_owned()) }
+    }
+
+    fn was_refused(&self, number: usize, run: &RunId) -> Result<(), String> {
         let site = &self.hcp.sites[number];
-        let Some(run) = run else { return Ok(()) };
         let Some(run) = number_of(run).filter(|run| site.runs.contains(run)) else {
             return Err(format!("there is no {run}"));
         };
@@ -87,7 +123,7 @@ impl World {
         if !made.standing.ended() || made.standing.got_through() {
             return Err(self.called(run));
         }
-        if let Some(last) = site.last.filter(|last| self.hcp.runs[*last].standing.got_through()) {
+        if let Some(last) = site.last.filter(|last| self.went_through(*last)) {
             return Err(format!("{} after it", self.called(last)));
         }
         let same = |read: &usize| {

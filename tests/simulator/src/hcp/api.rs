@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use sluice_domain::ports::{CreatedRun, DownloadUrl, StateVersion, TerraformError, WorkspaceFound};
 use sluice_domain::{
-    Facts, Findings, Found, Marker, Outputs, Read, RunId, RunReport, StateFacts, Timestamp, Workspace, WorkspaceId,
+    Facts, Findings, Found, Marker, Outputs, Read, RunId, RunKind, RunReport, StateFacts, Timestamp, Workspace,
+    WorkspaceId,
 };
 
-use super::{Hcp, State, digest};
+use super::{Hcp, State, Way, digest};
 
 impl Hcp {
     /// The current state version of a workspace.
@@ -64,8 +65,25 @@ impl Hcp {
     /// The workspace of an id.
     #[must_use]
     pub fn workspace(&self, id: &WorkspaceId) -> Option<WorkspaceFound> {
-        let site = &self.sites[*self.ids.get(id)?];
-        Some(WorkspaceFound { id: id.clone(), name: site.name.name.clone() })
+        Some(self.found_at(*self.ids.get(id)?))
+    }
+
+    /// The workspace that a name means now.
+    #[must_use]
+    pub fn workspace_named(&self, name: &Workspace) -> Option<WorkspaceFound> {
+        Some(self.found_at(self.by_name(name)?))
+    }
+
+    pub(super) fn found_at(&self, number: usize) -> WorkspaceFound {
+        let site = &self.sites[number];
+        WorkspaceFound { id: site.id.clone(), name: site.name.name.clone(), tagged: site.tag }
+    }
+
+    /// Whether a run acts on all that it reads.
+    #[must_use]
+    pub fn is_whole(&self, report: &RunReport) -> bool {
+        let run = number_of(&report.run).filter(|run| *run < self.runs.len() && self.is_there(*run));
+        run.is_none_or(|run| self.runs[run].way != Way::Partly)
     }
 
     /// How a run stands.
@@ -78,25 +96,27 @@ impl Hcp {
     }
 
     /// Creates a run.
-    pub fn create_run(&mut self, id: &WorkspaceId, message: &str) -> Result<(usize, CreatedRun), TerraformError> {
+    pub fn create_run(
+        &mut self,
+        id: &WorkspaceId,
+        message: &str,
+        kind: RunKind,
+    ) -> Result<(usize, CreatedRun), TerraformError> {
         let number = *self.ids.get(id).ok_or(TerraformError::NotFound { action: "creating a run" })?;
-        let run = self.start(number, message, false);
+        let way = if kind == RunKind::PlanOnly { Way::PlanOnly } else { Way::Whole };
+        let run = self.start(number, message, way);
         Ok((run, self.created(run)))
     }
 
-    /// The oldest run of the workspace whose message holds the marker.
+    /// The oldest run of the workspace, of that kind, whose message holds the marker.
     #[must_use]
-    pub fn find_run(&self, id: &WorkspaceId, marker: &Marker) -> Option<CreatedRun> {
+    pub fn find_run(&self, id: &WorkspaceId, marker: &Marker, kind: RunKind) -> Option<CreatedRun> {
         let number = *self.ids.get(id)?;
         let mut runs = self.sites[number].runs.iter().copied();
-        runs.find(|run| self.is_there(*run) && self.runs[*run].marker.as_ref() == Some(marker))
-            .map(|run| self.created(run))
-    }
-
-    /// The id that a name has now.
-    #[must_use]
-    pub fn workspace_id(&self, name: &Workspace) -> Option<WorkspaceId> {
-        Some(self.sites[self.by_name(name)?].id.clone())
+        let fits = |run: &super::Run| {
+            (run.way == Way::PlanOnly) == (kind == RunKind::PlanOnly) && run.marker.as_ref() == Some(marker)
+        };
+        runs.find(|run| self.is_there(*run) && fits(&self.runs[*run])).map(|run| self.created(run))
     }
 
     fn created(&self, run: usize) -> CreatedRun {
@@ -116,14 +136,8 @@ impl Hcp {
 }
 
 fn state_facts(state: &State) -> StateFacts {
-    StateFacts {
-        version: state.version.clone(),
-        serial: state.serial,
-        lineage: String::new(),
-        run: state.run.map(run_id),
-        created_at: Timestamp(state.created_at),
-        destroyed: false,
-    }
+    let written_at = Timestamp(state.created_at);
+    StateFacts::new(state.version.clone(), state.serial, state.run.map(run_id), written_at)
 }
 
 fn named(digests: impl Iterator<Item = sluice_domain::Digest>) -> Outputs {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Hcp, Seen, State, Values};
+use super::{Hcp, Seen, State, Values, Way};
 use crate::scenario::{Kind, Spec};
 
 impl Hcp {
@@ -13,7 +13,7 @@ impl Hcp {
         let seen = |read: &usize| {
             let site = self.sites.get(*read).filter(|site| site.alive)?;
             let state = site.state()?;
-            Some((*read, Seen { values: state.outputs.clone(), created_at: state.created_at }))
+            Some((*read, Seen { name: site.name.clone(), values: state.outputs.clone(), created_at: state.created_at }))
         };
         self.sites[number].spec.reads.iter().filter_map(seen).collect()
     }
@@ -33,14 +33,17 @@ impl Hcp {
         outputs: Values,
         saw: &BTreeMap<usize, Seen>,
         content: u64,
-        empty: bool,
+        way: Way,
     ) {
+        let empty = way == Way::Destroys;
         self.versions += 1;
         let version = format!("sv-{}", self.versions).parse().expect("it is an id");
-        let copies = saw.iter().map(|(read, seen)| (self.sites[*read].name.clone(), seen.values.clone())).collect();
+        let copies = saw.values().map(|seen| (seen.name.clone(), seen.values.clone())).collect();
         let copies = if empty { BTreeMap::new() } else { copies };
         let site = &mut self.sites[number];
         let (serial, lineage) = (site.states.len() as u64 + 1, site.generation);
+        let turned = site.state().is_none_or(|state| state.outputs != outputs);
+        site.turns += u64::from(turned);
         site.states.push(Arc::new(State {
             version,
             serial,
@@ -51,6 +54,7 @@ impl Hcp {
             content,
             lineage,
             empty,
+            partial: way == Way::Partly,
         }));
     }
 }

@@ -2,12 +2,12 @@
 
 use sluice_domain::{Marker, Standing, Timestamp};
 
-use super::{Hcp, Notice, Timer};
+use super::{Hcp, Notice, Timer, Way};
 use crate::scenario::{Approval, SECOND};
 
 impl Hcp {
     /// A run that is there and has begun nothing.
-    pub(super) fn new_run(&mut self, number: usize, message: &str, created_at: u64, destroys: bool) -> usize {
+    pub(super) fn new_run(&mut self, number: usize, message: &str, created_at: u64, way: Way) -> usize {
         let site = &self.sites[number];
         let offered = self.look_at_inputs(number).into_iter().map(|(read, seen)| (read, seen.values)).collect();
         self.runs.push(super::Run {
@@ -19,7 +19,7 @@ impl Hcp {
             standing: Standing::Pending,
             since: created_at,
             own: site.own,
-            destroys,
+            way,
             saw: std::collections::BTreeMap::new(),
             offered,
             fails: None,
@@ -32,9 +32,14 @@ impl Hcp {
     }
 
     /// Queues a run.
-    pub fn start(&mut self, number: usize, message: &str, destroys: bool) -> usize {
-        let run = self.new_run(number, message, self.clock(), destroys);
+    pub fn start(&mut self, number: usize, message: &str, way: Way) -> usize {
+        let run = self.new_run(number, message, self.clock(), way);
         self.stirs += 1;
+        if way == Way::PlanOnly {
+            // It stands in nobody's way, and nothing is told of it.
+            self.timers.push((self.now + SECOND, Timer::BeginAlone(run)));
+            return run;
+        }
         self.tell(run, "run:created", "pending");
         self.timers.push((self.now + SECOND, Timer::Begin(number)));
         run
@@ -52,6 +57,7 @@ impl Hcp {
     pub fn fire(&mut self, timer: Timer) {
         match timer {
             Timer::Begin(number) => self.begin(number),
+            Timer::BeginAlone(run) if self.stands(run, Standing::Pending) => self.begin_alone(run),
             Timer::Planned(run) if self.stands(run, Standing::Planning) => self.planned(run),
             Timer::Confirm(run) if self.stands(run, Standing::AwaitingPerson) => self.apply(run),
             Timer::Discard(run) if self.stands(run, Standing::AwaitingPerson) => self.end(run, Standing::Discarded),
@@ -65,9 +71,10 @@ impl Hcp {
         self.is_there(run) && self.runs[run].standing == standing
     }
 
-    /// Runs of the workspace that are not over, the oldest first.
+    /// Runs of the workspace that are not over, the oldest first, without those that only plan.
     pub fn live_runs(&self, number: usize) -> impl Iterator<Item = usize> {
-        let there = |run: &usize| self.is_there(*run) && !self.runs[*run].standing.ended();
+        let lives = |run: &super::Run| !run.standing.ended() && run.way != Way::PlanOnly;
+        let there = move |run: &usize| self.is_there(*run) && lives(&self.runs[*run]);
         self.sites[number].runs.iter().copied().filter(there)
     }
 
@@ -97,7 +104,7 @@ impl Hcp {
             self.sites[number].breaks -= 1;
             Some(if run % 2 == 0 { Standing::Planning } else { Standing::Applying })
         } else {
-            (unreadable && !self.runs[run].destroys).then_some(Standing::Planning)
+            (unreadable && self.runs[run].way != Way::Destroys).then_some(Standing::Planning)
         };
         let now = self.now;
         let made = &mut self.runs[run];
@@ -107,16 +114,30 @@ impl Hcp {
         self.timers.push((self.now + self.sites[number].spec.plan_ms, Timer::Planned(run)));
     }
 
+    fn begin_alone(&mut self, run: usize) {
+        let number = self.runs[run].workspace;
+        self.runs[run].saw = self.look_at_inputs(number);
+        self.stand(run, Standing::Planning);
+        self.timers.push((self.now + self.sites[number].spec.plan_ms, Timer::Planned(run)));
+    }
+
     fn planned(&mut self, run: usize) {
-        let Run { number, own, destroys, fails } = self.brief(run);
+        let Run { number, own, way, fails } = self.brief(run);
+        if way == Way::PlanOnly {
+            self.stand(run, Standing::NoChanges);
+            self.runs[run].ended = Some(self.now);
+            return;
+        }
         if fails == Some(Standing::Planning) {
             return self.end(run, Standing::Errored);
         }
         let (outputs, content) = self.evaluate(number, own, &self.runs[run].saw);
         let site = &self.sites[number];
-        let changes =
-            site.state().is_none_or(|state| state.outputs != outputs || state.content != content || state.empty);
-        if destroys {
+        let changes = match (way, site.state()) {
+            (Way::Partly, state) => state.is_some_and(|state| !state.empty),
+            (_, state) => state.is_none_or(|state| state.outputs != outputs || state.content != content || state.empty),
+        };
+        if way == Way::Destroys || way == Way::Partly && changes {
             return self.apply(run);
         }
         if !changes {
@@ -159,10 +180,15 @@ impl Hcp {
     }
 
     fn written(&mut self, run: usize) {
-        let Run { number, own, destroys, .. } = self.brief(run);
+        let Run { number, own, way, .. } = self.brief(run);
         let saw = self.runs[run].saw.clone();
-        let (outputs, content) = if destroys { (Vec::new(), 0) } else { self.evaluate(number, own, &saw) };
-        self.push_state(number, Some(run), self.clock(), outputs, &saw, content, destroys);
+        let as_it_was = || self.sites[number].state().map(|state| (state.outputs.clone(), state.content));
+        let (outputs, content) = match way {
+            Way::Destroys => (Vec::new(), 0),
+            Way::Partly => as_it_was().unwrap_or_default(),
+            Way::Whole | Way::PlanOnly => self.evaluate(number, own, &saw),
+        };
+        self.push_state(number, Some(run), self.clock(), outputs, &saw, content, way);
         self.sites[number].writing = false;
         self.stirs += 1;
         self.timers.push((self.now + SECOND, Timer::Begin(number)));
@@ -174,7 +200,7 @@ impl Hcp {
         self.runs[run].ended = Some(self.now);
         let number = self.runs[run].workspace;
         self.sites[number].last = Some(run);
-        if standing.got_through() {
+        if standing.got_through() && self.runs[run].way != Way::Partly {
             self.sites[number].through = Some(run);
         }
         match standing {
@@ -196,7 +222,7 @@ impl Hcp {
 
     fn brief(&self, run: usize) -> Run {
         let run = &self.runs[run];
-        Run { number: run.workspace, own: run.own, destroys: run.destroys, fails: run.fails }
+        Run { number: run.workspace, own: run.own, way: run.way, fails: run.fails }
     }
 
     /// Sends news of the run, with times in whole seconds.
@@ -221,6 +247,6 @@ impl Hcp {
 struct Run {
     number: usize,
     own: u64,
-    destroys: bool,
+    way: Way,
     fails: Option<Standing>,
 }

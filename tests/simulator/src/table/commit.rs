@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sluice_domain::ports::{StoreError, Write};
-use sluice_domain::{Queue, RunReport, Timestamp, WorkKey, Workspace};
+use sluice_domain::{Host, Organization, Queue, RunReport, Survey, Timestamp, WorkKey, Workspace};
 
 use super::work::arm;
 use super::{FactsItem, Table};
@@ -20,6 +20,8 @@ enum Item<'a> {
     Waiter(&'a Workspace, &'a Workspace),
     Look(&'a Workspace),
     Verify(&'a Workspace),
+    Read(&'a Workspace),
+    Survey(&'a Host, &'a Organization),
     Create(&'a Workspace),
     Decision(&'a Workspace),
     Log(&'a Workspace, u64, &'static str),
@@ -29,6 +31,13 @@ enum Item<'a> {
 impl Table {
     /// Makes all of `writes`, or none of them.
     pub fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        if let [Write::FirstSurvey { host, organization, .. }] = writes
+            && self.has_survey(host, organization)
+        {
+            // Alone, that there is one already is as good.
+            self.usage.writes += 1;
+            return Ok(());
+        }
         self.admit(writes)?;
         for write in writes {
             self.write(write);
@@ -55,9 +64,21 @@ impl Table {
                 let create = self.works.get(&WorkKey::Create(workspace.clone()));
                 create.is_none_or(|work| work.due_at.is_none() || work.queue == Some(Queue::Dead))
             }
+            Write::FirstSurvey { host, organization, .. } => !self.has_survey(host, organization),
             _ => true,
         };
         if writes.iter().all(holds) { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+
+    fn has_survey(&self, host: &Host, organization: &Organization) -> bool {
+        self.works.contains_key(&WorkKey::Survey(host.clone(), organization.clone()))
+    }
+
+    fn survey_at(&mut self, host: &Host, organization: &Organization, survey: Survey, at: Timestamp) {
+        self.change(&WorkKey::Survey(host.clone(), organization.clone()), |work| {
+            arm(work, Queue::Index, at.0);
+            work.survey = Some(survey);
+        });
     }
 
     /// Makes one change, whatever its condition says.
@@ -87,6 +108,18 @@ impl Table {
             Write::Verify { workspace, at } => {
                 self.change(&WorkKey::Verify(workspace.clone()), |work| arm(work, Queue::Index, at.0));
             }
+            Write::Read { workspace, reading, at } => {
+                self.change(&WorkKey::Read(workspace.clone()), |work| {
+                    arm(work, Queue::Index, at.0);
+                    work.reading = Some(reading.clone());
+                });
+            }
+            Write::Survey { host, organization, survey, at } => {
+                self.survey_at(host, organization, survey.clone(), *at);
+            }
+            Write::FirstSurvey { host, organization, at } => {
+                self.survey_at(host, organization, Survey { page: 1, ..Survey::default() }, *at);
+            }
             Write::Decision { workspace, decision, .. } => {
                 self.usage.writes += 2;
                 self.decisions.insert(workspace.clone(), decision.clone());
@@ -109,6 +142,7 @@ impl Table {
                 self.change(&WorkKey::Create(workspace.clone()), |work| {
                     arm(work, Queue::Create, order.decided_at.0);
                     work.tried = false;
+                    work.fault = None;
                     work.order = Some(order.clone());
                 });
             }
@@ -118,6 +152,7 @@ impl Table {
                 self.facts.remove(workspace);
                 self.decisions.remove(workspace);
                 self.remove(&WorkKey::Create(workspace.clone()));
+                self.remove(&WorkKey::Read(workspace.clone()));
                 self.stirs += 1;
             }
         }
@@ -148,14 +183,22 @@ fn items(write: &Write) -> Vec<Item<'_>> {
         }
         Write::Look { workspace, .. } => vec![Item::Look(workspace)],
         Write::Verify { workspace, .. } => vec![Item::Verify(workspace)],
+        Write::Read { workspace, .. } => vec![Item::Read(workspace)],
+        Write::Survey { host, organization, .. } | Write::FirstSurvey { host, organization, .. } => {
+            vec![Item::Survey(host, organization)]
+        }
         Write::Decision { workspace, decision, at } => {
             vec![Item::Decision(workspace), Item::Log(workspace, at.0, decision.verdict.word())]
         }
         Write::Waiter { holder, waiter, .. } | Write::NoWaiter { holder, waiter } => vec![Item::Waiter(holder, waiter)],
         Write::Order { workspace, .. } => vec![Item::Create(workspace)],
         Write::Watch { report, .. } => vec![Item::Run(&report.workspace, report.run.as_str())],
-        Write::Forget { workspace, .. } => {
-            vec![Item::Decision(workspace), Item::Create(workspace), Item::Listing(workspace), Item::Facts(workspace)]
-        }
+        Write::Forget { workspace, .. } => vec![
+            Item::Decision(workspace),
+            Item::Create(workspace),
+            Item::Read(workspace),
+            Item::Listing(workspace),
+            Item::Facts(workspace),
+        ],
     }
 }

@@ -52,6 +52,8 @@ impl Table {
             WorkKey::Look(_) => Task::Look,
             WorkKey::Waiter { .. } => Task::Waiter,
             WorkKey::Verify(_) => Task::Verify,
+            WorkKey::Read(_) => Task::Read(old.reading?),
+            WorkKey::Survey(..) => Task::Survey(old.survey?),
             WorkKey::Create(_) => Task::Create(old.order?),
         };
         let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
@@ -75,16 +77,20 @@ impl Table {
     pub fn complete(&mut self, claimed: &Claimed) {
         self.held(claimed, |work| {
             work.due_at = None;
-            calm(work);
+            work.bell = false;
+            work.fault = None;
+            work.tried = false;
         });
     }
 
     /// The work is to be looked at again.
-    pub fn postpone(&mut self, claimed: &Claimed, until: Timestamp) {
+    pub fn postpone(&mut self, claimed: &Claimed, until: Timestamp, why: Option<&str>) {
         self.held(claimed, |work| {
             work.due_at = Some(until.0);
             work.attempts = Some(0);
-            calm(work);
+            work.tried = claimed.tried;
+            work.bell = false;
+            work.fault = why.map(str::to_owned);
         });
     }
 
@@ -132,10 +138,4 @@ pub(super) fn arm(work: &mut Work, queue: Queue, at: u64) {
     work.due_at = Some(at);
     work.attempts = Some(0);
     work.seq = Some(work.seq.unwrap_or(0) + 1);
-}
-
-fn calm(work: &mut Work) {
-    work.bell = false;
-    work.fault = None;
-    work.tried = false;
 }
