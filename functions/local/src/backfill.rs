@@ -34,6 +34,12 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// Most works that are asked for at once.
 const WORKS_MAX: u16 = 10_000;
 
+/// How often nothing must be left to do before it is over.
+const QUIET_LEAST: u32 = 4;
+
+/// How long it is waited in silence for others to do the work.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How far ahead work may be due that still has to be done, in milliseconds: longer than the longest wait between
 /// attempts.
 const AHEAD_MS: u64 = 3_600_000;
@@ -177,48 +183,37 @@ impl Backfill<'_> {
     async fn drive(&self) -> Result<Ended, BackfillError> {
         self.begin().await?;
         let bar = bar(self.organization);
-        let mut tasks = JoinSet::new();
-        let mut under_way = BTreeSet::new();
+        let mut works = Works::default();
         let mut told = String::new();
+        let (mut quiet, mut waited) = (0, Duration::ZERO);
         loop {
-            let left = self.left().await?;
-            let survey = self.table.survey(self.host, self.organization).await?.unwrap_or_default();
+            let left = self.left(now().plus_ms(AHEAD_MS)).await?;
+            let (survey, given_up) = self.table.survey(self.host, self.organization).await?.unwrap_or_default();
             show(&bar, &survey, left.len());
-            let listing = WorkKey::Survey(self.host.clone(), self.organization.clone());
-            // A survey that is neither over nor due any more was given up.
-            let over = survey.scope != SurveyScope::All || !left.contains(&listing);
-            if over && !left.iter().any(|key| *key != listing) && under_way.is_empty() {
+            let listed = given_up || survey.scope != SurveyScope::All;
+            // The index of what is due may be a little behind the items themselves.
+            quiet = if listed && left.is_empty() && works.is_empty() { quiet + 1 } else { 0 };
+            if quiet >= QUIET_LEAST {
                 bar.finish_and_clear();
                 return self.ended(&survey).await;
             }
-            let due: Vec<WorkKey> = left.difference(&under_way).cloned().collect();
-            let mut idle = true;
+            let mut begun = 0;
             if let Some(indexer) = &self.indexer {
-                for key in due.into_iter().take(WORKERS - under_way.len()) {
-                    let indexer = indexer.clone();
-                    under_way.insert(key.clone());
-                    tasks.spawn(async move {
-                        let result = sluice_state_indexer::handle(&indexer, &key, now()).await;
-                        (key, result)
-                    });
-                    idle = false;
-                }
+                begun = works.begin(indexer, self.left(now()).await?);
             }
-            match tasks.join_next().await {
-                Some(Ok((key, result))) => {
-                    under_way.remove(&key);
-                    result?;
-                    if let Some(fault) = self.table.fault(&key).await?.filter(|fault| *fault != told) {
-                        bar.suspend(|| eprintln!("{key} will be tried again: {fault}"));
-                        told = fault;
-                    }
-                }
-                // A panic is told where it happens; the work is due again when its lease ends.
-                Some(Err(_)) => under_way.clear(),
-                None => {}
+            if let Some(key) = works.next().await?
+                && let Some(fault) = self.table.fault(&key).await?.filter(|fault| *fault != told)
+            {
+                bar.suspend(|| eprintln!("{key} will be tried again: {fault}"));
+                told = fault;
             }
-            if idle {
+            if begun == 0 {
                 tokio::time::sleep(PAUSE).await;
+                waited += PAUSE;
+            }
+            if self.indexer.is_none() && waited >= PATIENCE {
+                bar.suspend(|| eprintln!("waiting for whoever serves this table: sluice serve, or the functions"));
+                waited = Duration::ZERO;
             }
         }
     }
@@ -226,6 +221,8 @@ impl Backfill<'_> {
     /// Begins, or goes on where an earlier one stopped.
     async fn begin(&self) -> Result<(), StoreError> {
         let before = self.table.survey(self.host, self.organization).await?;
+        let (before, given_up) = before.map_or((None, false), |(survey, given_up)| (Some(survey), given_up));
+        let before = before.filter(|_| !given_up);
         if let Some(before) = before.as_ref().filter(|survey| survey.scope == SurveyScope::All) {
             eprintln!("{}: going on after {} of {} workspaces", self.organization, before.listed, before.total);
         }
@@ -239,12 +236,12 @@ impl Backfill<'_> {
             },
         };
         let (host, organization) = (self.host.clone(), self.organization.clone());
-        self.table.commit(&[Write::Survey { host, organization, survey, at: now() }]).await
+        self.table.commit(&[Write::Survey { host, organization, survey, at: now(), seq: None }]).await
     }
 
-    /// The works of this backfill that are still to be done.
-    async fn left(&self) -> Result<BTreeSet<WorkKey>, StoreError> {
-        let due = self.table.due(Queue::Index, Timestamp(now().0 + AHEAD_MS), WORKS_MAX).await?;
+    /// The works of this backfill that are due until then.
+    async fn left(&self, until: Timestamp) -> Result<BTreeSet<WorkKey>, StoreError> {
+        let due = self.table.due(Queue::Bulk, until, WORKS_MAX).await?;
         Ok(due.into_iter().filter(|key| self.is_mine(key)).collect())
     }
 
@@ -257,7 +254,7 @@ impl Backfill<'_> {
     }
 
     async fn ended(&self, survey: &Survey) -> Result<Ended, BackfillError> {
-        let dead = self.table.dead_letters(100).await?;
+        let dead = self.table.dead_letters(WORKS_MAX).await?;
         let failed = dead.into_iter().filter(|letter| self.is_mine(&letter.key));
         let failed = failed.map(|letter| format!("{}: {}", letter.key, letter.fault)).collect();
         let mut names = self.table.workspaces(self.host).await?;
@@ -267,6 +264,50 @@ impl Backfill<'_> {
         let with_state = known.values().filter(|known| known.facts.state.is_some()).count();
         let organization = self.organization.clone();
         Ok(Ended { organization, listed: survey.listed, known: with_state, edges, failed })
+    }
+}
+
+/// Works under way in this process.
+#[derive(Default)]
+struct Works {
+    tasks: JoinSet<(WorkKey, Result<(), StoreError>)>,
+    keys: BTreeSet<WorkKey>,
+}
+
+impl Works {
+    fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Begins as many of `due` as there is room for, and tells how many.
+    fn begin(&mut self, indexer: &Worker, due: BTreeSet<WorkKey>) -> usize {
+        let room = WORKERS.saturating_sub(self.keys.len());
+        let new: Vec<WorkKey> = due.difference(&self.keys).take(room).cloned().collect();
+        for key in &new {
+            let (indexer, key) = (indexer.clone(), key.clone());
+            self.keys.insert(key.clone());
+            self.tasks.spawn(async move {
+                let result = sluice_state_indexer::handle(&indexer, &key, now()).await;
+                (key, result)
+            });
+        }
+        new.len()
+    }
+
+    /// Waits for one to end.
+    async fn next(&mut self) -> Result<Option<WorkKey>, StoreError> {
+        match self.tasks.join_next().await {
+            Some(Ok((key, result))) => {
+                self.keys.remove(&key);
+                result.map(|()| Some(key))
+            }
+            // A panic is told where it happens; the work is due again when its lease ends.
+            Some(Err(_)) => {
+                self.keys.clear();
+                Ok(None)
+            }
+            None => Ok(None),
+        }
     }
 }
 

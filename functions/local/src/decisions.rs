@@ -33,6 +33,9 @@ async fn read(
 }
 
 fn as_text(workspace: &Workspace, known: &Known, decided: &[Decided]) -> String {
+    if let (Some(decision), true) = (&known.decision, decided.is_empty()) {
+        return format!("{}: {decision}; that was more than thirty days ago\n", workspace.short());
+    }
     if decided.is_empty() {
         let heard = if known.version == 0 { "nothing is known of it" } else { "nothing was decided about it" };
         return format!("{}: {heard}\n", workspace.short());

@@ -16,7 +16,7 @@ use sluice_domain::pace::Paced;
 use sluice_domain::picture::Picture;
 use sluice_domain::ports::{FactStore, StoreError};
 use sluice_domain::reach::ReachError;
-use sluice_domain::{Host as TerraformHost, WorkKey, Workspace};
+use sluice_domain::{Host as TerraformHost, Queue, WorkKey, Workspace};
 use sluice_hcp_client::Client;
 use sluice_lambda::now;
 use sluice_notification_receiver::{BODY_BYTES_MAX, Receiver};
@@ -27,8 +27,15 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinSet};
 use tracing::{error, info, warn};
 
-/// Most works under way at once.
-const WORKERS_MAX: usize = 8;
+/// Most works of a queue under way at once: no queue can use up what another needs.
+fn workers_max(queue: Queue) -> usize {
+    match queue {
+        Queue::Index => 6,
+        Queue::Create => 4,
+        Queue::Bulk => 3,
+        Queue::Dead => 0,
+    }
+}
 
 /// How long the dispatcher sleeps when nothing rings, in milliseconds.
 const IDLE_MS: u64 = 200;
@@ -176,7 +183,9 @@ async fn dispatch(host: Arc<Host>, mut stopping: watch::Receiver<bool>) {
                 Vec::new()
             });
             for key in due {
-                if under_way.len() < WORKERS_MAX && !under_way.values().any(|other| *other == key) {
+                let queue = key.queue();
+                let busy = under_way.values().filter(|other| other.queue() == queue).count();
+                if busy < workers_max(queue) && !under_way.values().any(|other| *other == key) {
                     let task = tasks.spawn(work(host.clone(), key.clone()));
                     under_way.insert(task.id(), key);
                 }

@@ -10,8 +10,9 @@ use sluice_lambda::now;
 use crate::cli;
 use crate::serve::{ServeError, open};
 
-/// Most dead letters listed at once.
-const LIST_MAX: u16 = 100;
+/// Most dead letters that are listed, and most that are taken up again.
+const LIST_MAX: usize = 100;
+const REPLAY_MAX: u16 = 10_000;
 
 /// Lists the dead letters, or replays those that were asked for. Returns what to print.
 pub async fn run(options: &cli::Replay, vars: &BTreeMap<String, String>) -> Result<String, ServeError> {
@@ -24,20 +25,23 @@ pub async fn run(options: &cli::Replay, vars: &BTreeMap<String, String>) -> Resu
 }
 
 async fn replay(options: &cli::Replay, table: &sluice_aws::Table) -> Result<String, StoreError> {
-    let letters = table.dead_letters(LIST_MAX).await?;
+    let letters = table.dead_letters(REPLAY_MAX).await?;
     if letters.is_empty() {
         return Ok("nothing was given up\n".to_owned());
     }
     let mut text = String::new();
     for (number, letter) in (1..).zip(&letters) {
         if !options.all && !options.numbers.contains(&number) {
-            if options.numbers.is_empty() {
+            if options.numbers.is_empty() && number <= LIST_MAX {
                 text.push_str(&line(number, letter));
             }
             continue;
         }
         let said = if table.replay(&letter.key, now()).await? { "taken up again" } else { "no longer given up" };
         let _ = writeln!(text, "{}: {said}", letter.key);
+    }
+    if !options.all && options.numbers.is_empty() && letters.len() > LIST_MAX {
+        let _ = writeln!(text, "and {} more", letters.len() - LIST_MAX);
     }
     if text.is_empty() {
         let _ = writeln!(text, "there are {} dead letters; none has such a number", letters.len());

@@ -118,7 +118,7 @@ fn log_recorded(report: &RunReport, recorded: Recorded) {
 fn not_recorded(report: &RunReport, error: &StoreError) -> Response<Bytes> {
     let (run, workspace, why, fault) = (&report.run, &report.workspace, chain(error), error.fault());
     match fault {
-        Fault::Transient { .. } => {
+        Fault::Transient { .. } | Fault::Throttled { .. } => {
             warn!(workspace.id = %report.workspace_id, run.id = %run, "could not record {run} of {workspace}: {why}");
         }
         Fault::Permanent => {

@@ -2,7 +2,9 @@
 //! it is lost: it waits, is decided anew, or a person decides.
 
 use sluice_domain::ports::{FactStore, Known, Runs, StoreError, Tallies, Tally, Worklist, WorkspaceFound, Write};
-use sluice_domain::{Autonomy, Budgets, Claimed, Marker, Order, RunKind, Timestamp, Verdict, Workspace};
+use sluice_domain::{
+    ActiveRun, Autonomy, Budgets, Claimed, Decision, Marker, Order, RunKind, Timestamp, Verdict, Workspace,
+};
 use tracing::info;
 
 use crate::{CreateError, Creator};
@@ -30,8 +32,6 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
         &self,
         workspace: &Workspace,
         known: &Known,
-        found: &WorkspaceFound,
-        claimed: &Claimed,
         order: &Order,
         now: Timestamp,
     ) -> Result<Option<Held>, CreateError> {
@@ -39,14 +39,24 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
             let why = format!("no run is created since {}: {}", pause.since, pause.why);
             return Ok(Some(Held { until: now.plus_ms(PAUSED_MS), why }));
         }
+        self.over_budget(workspace, known, order, now).await
+    }
+
+    /// Why the workspace, as HCP Terraform describes it now, is not to be run so.
+    pub(crate) async fn forbidden(
+        &self,
+        workspace: &Workspace,
+        found: &WorkspaceFound,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<Option<Held>, CreateError> {
         match (self.policy.autonomy.of(workspace, found.tagged), order.kind) {
-            (Autonomy::Run, RunKind::Apply) | (Autonomy::Plan, RunKind::PlanOnly) => {}
-            (autonomy, _) => return self.decide_anew(workspace, found, autonomy, now).await.map(Some),
+            (Autonomy::Run, RunKind::Apply) | (Autonomy::Plan, RunKind::PlanOnly) => Ok(None),
+            (autonomy, _) => {
+                self.count_out(workspace, order, now).await?;
+                self.decide_anew(workspace, found, autonomy, now).await.map(Some)
+            }
         }
-        // What was refused and is here again, a person has had taken up again; or its first attempt died before it could
-        // be buried.
-        let refused = known.decision.as_ref().is_some_and(|it| matches!(it.verdict, Verdict::Refused { .. }));
-        self.over_budget(workspace, order, refused && claimed.attempts == 1, now).await
     }
 
     /// The workspace's tags or the settings allow something else than when it was decided.
@@ -74,29 +84,31 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
     async fn over_budget(
         &self,
         workspace: &Workspace,
+        known: &Known,
         order: &Order,
-        replayed: bool,
         now: Timestamp,
     ) -> Result<Option<Held>, CreateError> {
-        let (store, budgets) = (&self.store, self.policy.budgets);
-        let run = &order.marker.0;
-        let wave_runs = if replayed { Budgets::UNLIMITED } else { budgets.wave_runs };
-        if let Some(wave) = order.wave.as_ref().filter(|_| budgets.wave_runs != Budgets::UNLIMITED)
-            && !store.join(&Tally::Wave(wave.origin.clone()), run, wave_runs, now).await?
-        {
-            return Err(CreateError::WaveTooLarge(wave.root.clone(), budgets.wave_runs));
+        let (store, budgets, run) = (&self.store, self.policy.budgets, &order.marker.0);
+        let counts = budgets.concurrent_runs != Budgets::UNLIMITED && order.kind == RunKind::Apply;
+        let counted = order.marker.counted_in(workspace);
+        if counts && !self.join_under_way(&counted, budgets.concurrent_runs, now).await? {
+            let why = format!("{} runs are under way", budgets.concurrent_runs);
+            return Ok(Some(Held { until: now.plus_ms(FULL_MS), why }));
         }
         let hour = now.0 / HOUR_MS;
         if budgets.runs_per_hour != Budgets::UNLIMITED
             && !store.join(&Tally::Hour(hour), run, budgets.runs_per_hour, now).await?
         {
+            self.count_out(workspace, order, now).await?;
             let why = format!("{} runs have been created in this hour", budgets.runs_per_hour);
             return Ok(Some(Held { until: Timestamp((hour + 1) * HOUR_MS), why }));
         }
-        let counts = budgets.concurrent_runs != Budgets::UNLIMITED && order.kind == RunKind::Apply;
-        if counts && !self.join_under_way(&order.marker.counted_in(workspace), budgets.concurrent_runs, now).await? {
-            let why = format!("{} runs are under way", budgets.concurrent_runs);
-            return Ok(Some(Held { until: now.plus_ms(FULL_MS), why }));
+        // What could not be run, and is here again, a person has had taken up again.
+        let replayed = known.decision.as_ref().is_some_and(|it| matches!(it.verdict, Verdict::Refused { .. }));
+        if let Some(wave) = order.wave.as_ref().filter(|_| budgets.wave_runs != Budgets::UNLIMITED && !replayed)
+            && !store.join(&Tally::Wave(wave.origin.clone()), run, budgets.wave_runs, now).await?
+        {
+            return Err(CreateError::WaveTooLarge(wave.root.clone(), budgets.wave_runs));
         }
         Ok(None)
     }
@@ -105,12 +117,16 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
         if self.store.join(&Tally::UnderWay, run, most, now).await? {
             return Ok(true);
         }
-        // Whoever counts without a run must not count for ever.
+        // Whoever counts without a run must not count for ever, nor whoever has a run that nobody waits for.
+        let counted = self.store.counted(&Tally::UnderWay).await?;
+        let workspaces = counted.iter().filter_map(|counted| Marker::counted_workspace(counted)).collect();
+        let known = self.store.known(&workspaces).await?;
+        let moves = |run: &ActiveRun| run.inputs.is_some() && !run.awaits_too_long(&self.policy, now);
         let mut freed = false;
-        for counted in self.store.counted(&Tally::UnderWay).await? {
+        for counted in counted {
             let Some(workspace) = Marker::counted_workspace(&counted) else { continue };
-            let Known { facts, ordered, .. } = self.store.known_one(&workspace).await?;
-            if !ordered && facts.active.values().all(|run| run.inputs.is_none()) {
+            let alive = known.get(&workspace).is_some_and(|it| it.ordered || it.facts.active.values().any(moves));
+            if !alive {
                 self.store.leave(&Tally::UnderWay, &counted).await?;
                 freed = true;
             }
@@ -118,18 +134,42 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
         if freed { self.store.join(&Tally::UnderWay, run, most, now).await } else { Ok(false) }
     }
 
-    /// The run of `order` is not going to be.
-    pub(crate) async fn count_out(&self, workspace: &Workspace, order: &Order) -> Result<(), StoreError> {
-        if self.policy.budgets.concurrent_runs == Budgets::UNLIMITED {
-            return Ok(());
+    /// The run of `order` is not going to be, or not now.
+    pub(crate) async fn count_out(
+        &self,
+        workspace: &Workspace,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let budgets = self.policy.budgets;
+        if budgets.concurrent_runs != Budgets::UNLIMITED {
+            self.store.leave(&Tally::UnderWay, &order.marker.counted_in(workspace)).await?;
         }
-        self.store.leave(&Tally::UnderWay, &order.marker.counted_in(workspace)).await
+        if budgets.runs_per_hour != Budgets::UNLIMITED {
+            self.store.leave(&Tally::Hour(now.0 / HOUR_MS), &order.marker.0).await?;
+        }
+        if let Some(wave) = order.wave.as_ref().filter(|_| budgets.wave_runs != Budgets::UNLIMITED) {
+            self.store.leave(&Tally::Wave(wave.origin.clone()), &order.marker.0).await?;
+        }
+        Ok(())
     }
 
-    /// Puts an order off.
-    pub(crate) async fn hold(&self, claimed: &Claimed, held: Held) -> Result<(), StoreError> {
+    /// Puts an order off, and puts the reason on record if it is a new one.
+    pub(crate) async fn hold(
+        &self,
+        workspace: &Workspace,
+        claimed: &Claimed,
+        held: Held,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let Held { until, why } = held;
-        info!(work = %claimed.key, "put off the {} until {until}: {why}", claimed.key);
+        let before = self.store.known_one(workspace).await?;
+        if before.held.as_ref() != Some(&why) {
+            info!(work = %claimed.key, "put off the {} until {until}: {why}", claimed.key);
+            let (causes, inputs) = before.decision.map(|it| (it.causes, it.inputs)).unwrap_or_default();
+            let decision = Decision { verdict: Verdict::Held { why: why.clone() }, causes, inputs };
+            self.store.commit(&[Write::Note { workspace: workspace.clone(), decision, at: now }]).await?;
+        }
         self.store.postpone(claimed, until, Some(&why)).await
     }
 }

@@ -101,7 +101,7 @@ where
     let Some(claimed) = creator.store.claim(key, now, LEASE_MS).await? else { return Ok(()) };
     let (WorkKey::Create(workspace), Task::Create(order)) = (key, &claimed.task) else { return Ok(()) };
     let result = match creator.create(workspace, &claimed, order, now).await {
-        Ok(Made::Held(held)) => return creator.hold(&claimed, held).await,
+        Ok(Made::Held(held)) => return creator.hold(workspace, &claimed, held, now).await,
         Ok(Made::Run) => Ok(true),
         Ok(Made::Nothing) => Ok(false),
         Err(failed) => Err(failed),
@@ -120,7 +120,7 @@ where
         Some(error) => creator.refuse(workspace, order, error, later).await?,
         None => creator.store.commit(&[later]).await?,
     }
-    creator.count_out(workspace, order).await?;
+    creator.count_out(workspace, order, now).await?;
     conclude(&creator.store, &claimed, result.map(|_| Next::Done), now).await?;
     creator.store.commit(&[Write::Look { workspace: workspace.clone(), at: now }]).await
 }
@@ -146,17 +146,24 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
         if claimed.attempts > ATTEMPTS_MAX {
             return Err(Failed { error: CreateError::NeverEnds(claimed.attempts), tried: claimed.tried });
         }
-        let known = self.store.known_one(workspace).await.map_err(|error| untried(error, claimed))?;
-        let found = self.terraform.workspace_named(workspace).await.map_err(|error| untried(error, claimed))?;
+        let untried = |error| Failed { error, tried: claimed.tried };
+        let known = self.store.known_one(workspace).await.map_err(|error| untried(error.into()))?;
+        let wanted = still_wanted(&known, order);
+        if !wanted && !claimed.tried {
+            return Ok(Made::Nothing);
+        }
+        if let Some(held) = self.held(workspace, &known, order, now).await.map_err(untried)? {
+            return Ok(Made::Held(held));
+        }
+        let found = self.terraform.workspace_named(workspace).await.map_err(|error| untried(error.into()))?;
         let found = found.ok_or(TerraformError::NotFound { action: "the workspace to run" });
-        let found = found.map_err(|error| untried(error, claimed))?;
+        let found = found.map_err(|error| untried(error.into()))?;
         let earlier = if claimed.tried { self.find(&found.id, order).await? } else { None };
         let run = match earlier {
             Some(run) => run,
-            None if !still_wanted(&known, order) => return Ok(Made::Nothing),
+            None if !wanted => return Ok(Made::Nothing),
             None => {
-                let held = self.held(workspace, &known, &found, claimed, order, now).await;
-                if let Some(held) = held.map_err(|error| untried(error, claimed))? {
+                if let Some(held) = self.forbidden(workspace, &found, order, now).await.map_err(untried)? {
                     return Ok(Made::Held(held));
                 }
                 self.create_run(workspace, &found.id, order).await.map_err(|error| {
@@ -209,9 +216,12 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
             let Known { mut facts, version, .. } = known;
             if order.kind == RunKind::PlanOnly {
                 // It holds nobody, and HCP Terraform tells nothing of it.
-                facts.planned = Some(Planned { inputs: order.inputs, run: report.run.clone() });
-                let facts = Write::Facts { workspace: report.workspace.clone(), facts: Box::new(facts), version };
-                return vec![facts, Write::Look { workspace: report.workspace.clone(), at: now }];
+                facts.planned = Some(Planned { inputs: order.inputs, run: report.run.clone(), ended: false });
+                let workspace = report.workspace.clone();
+                let (holder, waiter) = (workspace.clone(), workspace.clone());
+                let watch = Write::Waiter { holder, waiter, until: now.plus_ms(self.watch_ms) };
+                let facts = Write::Facts { workspace: workspace.clone(), facts: Box::new(facts), version };
+                return vec![facts, watch, Write::Look { workspace, at: now }];
             }
             facts.hear(report, Some(order));
             // It may be over already, and its end taken in: then there is nothing to watch.
@@ -267,21 +277,16 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
     }
 }
 
-/// Whether nobody else has seen to what was ordered, and it was not decided otherwise since. What was refused is
-/// wanted: a person has had it taken up again.
+/// Whether nobody else has seen to what was ordered, and it was not decided otherwise since. Where no run could be
+/// created, and that was on record, a person has had it taken up again.
 fn still_wanted(known: &Known, order: &Order) -> bool {
     let adopted = known.facts.active.values().any(|run| run.created_at > order.newest);
     let decided = known.decision.as_ref().is_none_or(|decision| match decision.verdict {
         Verdict::Run => order.kind == RunKind::Apply,
         // A plan for what has changed since would say that it is for something else.
         Verdict::Plan => order.kind == RunKind::PlanOnly && decision.inputs == Some(order.inputs),
-        Verdict::Refused { .. } => true,
+        Verdict::Refused { run: None, .. } => true,
         _ => false,
     });
     !adopted && decided
-}
-
-/// An attempt that failed before HCP Terraform was asked to create anything.
-fn untried(error: impl Into<CreateError>, claimed: &Claimed) -> Failed<CreateError> {
-    Failed { error: error.into(), tried: claimed.tried }
 }

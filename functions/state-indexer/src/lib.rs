@@ -95,7 +95,7 @@ impl From<ReachError> for IndexError {
 /// Does the works that a batch rings for. A record that is none of this queue's work is passed over.
 pub async fn handle_batch(indexer: Arc<Indexer<Table, Paced<Client, TablePace>>>, event: StreamEvent) -> BatchResponse {
     batch::each(&event, |record| {
-        let key = work_key(&record.pk, &record.sk).filter(|key| key.queue() == Queue::Index)?;
+        let key = work_key(&record.pk, &record.sk).filter(|key| matches!(key.queue(), Queue::Index | Queue::Bulk))?;
         let indexer = indexer.clone();
         Some(async move { handle(&indexer, &key, now()).await })
     })
@@ -127,7 +127,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
             (WorkKey::Verify(workspace), _) => self.verify(workspace, now).await,
             (WorkKey::Read(workspace), Task::Read(reading)) => self.take_in_state(workspace, reading, now).await,
             (WorkKey::Survey(host, organization), Task::Survey(survey)) => {
-                self.survey(host, organization, survey, now).await
+                self.survey(host, organization, (survey, claimed.seq), now).await
             }
             // Creating runs is another function's work, and its queue is not this one's.
             (WorkKey::Run(..) | WorkKey::Read(_) | WorkKey::Survey(..) | WorkKey::Create(_), _) => Ok(Next::Done),

@@ -4,14 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_domain::ports::{FactStore, Inbox, Known, States, StoreError, Tallies, Write};
 use sluice_domain::reach::with_ancestors;
-use sluice_domain::{ActiveRun, Decision, Facts, Graph, Order, Standing, Timestamp, Verdict, Workspace, decide};
+use sluice_domain::{
+    ActiveRun, Decision, Facts, Graph, Order, Planned, Refusal, RunReport, Standing, Timestamp, Verdict, Workspace,
+    decide,
+};
 use sluice_lambda::work::Next;
 use tracing::info;
 
-use crate::{CONFLICTS_MAX, IndexError, Indexer};
+use crate::{CONFLICTS_MAX, IndexError, Indexer, retrying};
 
 /// The shortest wait before a workspace is looked at again though nothing was heard, in milliseconds.
 const WAIT_LEAST_MS: u64 = 1_000;
+
+/// The shortest wait before whoever waits for a run that moves is looked at though nobody rang, in milliseconds.
+const LOST_BELL_MS: u64 = 60_000;
 
 /// How long an order that is in the way of another is given, in milliseconds: as long as run-creator's claim.
 const ORDER_AGAIN_MS: u64 = 60_000;
@@ -24,6 +30,11 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         waiter: &Workspace,
         now: Timestamp,
     ) -> Result<Next, IndexError> {
+        if holder == waiter
+            && let Some(next) = self.look_after_plan(waiter, now).await?
+        {
+            return Ok(next);
+        }
         let mut writes = Vec::new();
         if holder != waiter {
             // It may have been renamed or removed with a run under way, of which it hears nothing more. Or nobody has
@@ -35,6 +46,45 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         writes.push(Write::Look { workspace: waiter.clone(), at: now });
         self.store.commit(&writes).await?;
         Ok(Next::Done)
+    }
+
+    /// HCP Terraform does not tell how a plan-only run ends, so it is asked. None if there is none to ask after.
+    async fn look_after_plan(&self, workspace: &Workspace, now: Timestamp) -> Result<Option<Next>, IndexError> {
+        let Known { facts, .. } = self.store.known_one(workspace).await?;
+        let planned = facts.planned.filter(|planned| !planned.ended);
+        let (Some(planned), Some(workspace_id)) = (planned, facts.id) else { return Ok(None) };
+        let (workspace, run) = (workspace.clone(), planned.run.clone());
+        let (created_at, at, standing) = (now, now, Standing::Pending);
+        let report = RunReport { workspace, workspace_id, run, created_at, standing, at, marker: None };
+        let found = self.terraform.run(&report).await?;
+        let found = found.unwrap_or(RunReport { standing: Standing::Canceled, ..report });
+        if !found.standing.ended() {
+            return Ok(Some(Next::Again(now.plus_ms(self.watch_ms))));
+        }
+        retrying!(self.end_plan(&planned, &found).await)?;
+        Ok(None)
+    }
+
+    async fn end_plan(&self, planned: &Planned, report: &RunReport) -> Result<(), IndexError> {
+        let workspace = &report.workspace;
+        let Known { mut facts, version, .. } = self.store.known_one(workspace).await?;
+        if facts.planned.as_ref() != Some(planned) {
+            return Ok(());
+        }
+        if report.standing.got_through() {
+            facts.planned = Some(Planned { ended: true, ..planned.clone() });
+        } else {
+            facts.planned = None;
+            facts.refusal = Some(Refusal {
+                inputs: [planned.inputs].into(),
+                created_at: report.created_at,
+                run: Some(report.run.clone()),
+                why: report.standing.to_string(),
+                declined: report.standing != Standing::Errored,
+            });
+        }
+        let facts = Box::new(facts);
+        Ok(self.store.commit(&[Write::Facts { workspace: workspace.clone(), facts, version }]).await?)
     }
 
     /// Decides about a workspace, whoever reads it and whoever waits for it.
@@ -66,6 +116,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         let graph = Graph::new(facts);
         let decisions = decide(&graph, &self.policy, now);
         let mut moved = BTreeSet::new();
+        let mut failed = None;
         for target in targets {
             let (Some(number), Some(before)) = (graph.number(target), known.get(target)) else { continue };
             let decision = &decisions[number];
@@ -75,10 +126,14 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
                 Ok(()) if writes.is_empty() => {}
                 Ok(()) => info!(verdict = decision.verdict.word(), "{}: {decision}", target.short()),
                 Err(StoreError::Conflict) => drop(moved.insert(target.clone())),
-                Err(error) => return Err(error.into()),
+                // What cannot be written about one must not keep the others.
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(moved)
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(moved),
+        }
     }
 }
 
@@ -101,6 +156,7 @@ impl Case<'_> {
         let moves = matches!(
             self.decision.verdict,
             Verdict::Run
+                | Verdict::Plan
                 | Verdict::Wait { .. }
                 | Verdict::Settling { .. }
                 | Verdict::Adopt { .. }
@@ -172,7 +228,8 @@ impl Case<'_> {
         let facts: Option<&Facts> = self.graph.number(holder).map(|number| self.graph.facts(number));
         let awaits = |run: &&ActiveRun| run.standing == Standing::AwaitingPerson;
         let since = facts.and_then(|facts| facts.active.values().filter(awaits).map(|run| run.since).max());
-        let since = since.map_or(self.now, |since| since.max(Timestamp(self.now.0.saturating_sub(person_wait_ms))));
+        let Some(since) = since else { return self.now.plus_ms(person_wait_ms.max(LOST_BELL_MS)) };
+        let since = since.max(Timestamp(self.now.0.saturating_sub(person_wait_ms)));
         since.plus_ms(person_wait_ms).max(self.now.plus_ms(WAIT_LEAST_MS))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_domain::ports::{FactStore, Inbox, Known, StateVersion, States, Tallies, Tally, WRITES_MAX, Write};
 use sluice_domain::{
-    Budgets, Claimed, Classify, Facts, Findings, RunReport, Seen, Standing, StateFacts, Timestamp, Workspace,
+    Autonomy, Budgets, Claimed, Classify, Facts, Findings, RunReport, Seen, Standing, StateFacts, Timestamp, Workspace,
 };
 use sluice_lambda::work::{ATTEMPTS_MAX, Next, given_up};
 use tracing::info;
@@ -160,10 +160,33 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
             return Err(IndexError::NotCurrentYet(report.run.clone()));
         }
         let learned = read(&self.terraform, &report.workspace, &known.facts, state).await?;
+        self.heed_tags(report, &known.facts).await?;
         if learned.is_some() || !folded || !awaits_state {
             retrying!(self.fold(report, learned.clone(), Asks::Yes, now).await)?;
         }
         Ok(patience(awaits_state, report, now))
+    }
+
+    /// Takes in what the workspace's tags allow now, where that may be more than is known: run-creator asks again
+    /// before each run, but nobody asks on behalf of a workspace that may not be run.
+    async fn heed_tags(&self, report: &RunReport, known: &Facts) -> Result<(), IndexError> {
+        let rules = &self.policy.autonomy;
+        let settled = rules.default == Autonomy::Run && known.tagged.is_none();
+        if settled || rules.fixed(&report.workspace).is_some() {
+            return Ok(());
+        }
+        let Some(found) = self.terraform.workspace(&report.workspace_id).await? else { return Ok(()) };
+        if found.tagged == known.tagged {
+            return Ok(());
+        }
+        retrying!(self.retag(&report.workspace, found.tagged).await)
+    }
+
+    async fn retag(&self, workspace: &Workspace, tagged: Option<Autonomy>) -> Result<(), IndexError> {
+        let Known { mut facts, version, .. } = self.store.known_one(workspace).await?;
+        facts.tagged = tagged;
+        let facts = Box::new(facts);
+        Ok(self.store.commit(&[Write::Facts { workspace: workspace.clone(), facts, version }]).await?)
     }
 
     /// The workspace is there and has no state: if the run applied, its first one is still to come.
@@ -210,7 +233,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
     }
 
     /// The facts of whoever the workspace reads, before and after what was learned.
-    async fn producers(
+    pub(crate) async fn producers(
         &self,
         workspace: &Workspace,
         before: &Facts,

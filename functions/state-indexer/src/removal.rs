@@ -36,7 +36,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         }
         for waiter in around.waiters {
             // Readers have been told already, and one commit may not name an item twice.
-            if !around.consumers.contains(&waiter) {
+            if waiter != *workspace && !around.consumers.contains(&waiter) {
                 writes.push(Write::Look { workspace: waiter.clone(), at: now });
             }
             writes.push(Write::NoWaiter { holder: workspace.clone(), waiter });

@@ -4,36 +4,64 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_domain::ports::{
-    FactStore, Inbox, Known, ListPage, Recorded, RunListed, States, Tallies, TerraformError, WRITES_MAX,
+    FactStore, Inbox, Known, ListPage, Recorded, RunListed, States, StoreError, Tallies, TerraformError, WRITES_MAX,
     WorkspaceListed, Write,
 };
 use sluice_domain::{
-    Autonomy, Facts, Findings, Host, Organization, Reading, RunReport, Standing, StateFacts, Survey, SurveyScope,
-    Timestamp, Verdict, Workspace,
+    Autonomy, Classify, Facts, Fault, Findings, Host, Organization, Reading, RunReport, Standing, StateFacts,
+    StateVersionId, Survey, SurveyScope, Timestamp, Verdict, Workspace, chain,
 };
 use sluice_lambda::work::Next;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::news::{Copies, Learned, copies_of, is_newer, read};
 use crate::{IndexError, Indexer, retrying};
 
 impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
-    /// Takes in one page of a survey, and has the next one taken in.
+    /// Takes in one page of a survey, and has the next one taken in. `seq` counts how often it was asked for.
     pub(crate) async fn survey(
+        &self,
+        host: &Host,
+        organization: &Organization,
+        (survey, seq): (&Survey, u64),
+        now: Timestamp,
+    ) -> Result<Next, IndexError> {
+        let next = match (self.page(host, organization, survey, now).await, survey.scope) {
+            (Ok(Some(next)), _) => next,
+            (Ok(None), SurveyScope::All) => {
+                return Err(TerraformError::NotFound { action: "the list of workspaces" }.into());
+            }
+            // It may be there again one day.
+            (Ok(None), _) => return Ok(Next::Again(now.plus_ms(self.survey_ms))),
+            (Err(error), SurveyScope::All) => return Err(error),
+            (Err(error), _) if matches!(error.fault(), Fault::Throttled { .. }) => return Err(error),
+            (Err(error), _) => {
+                // What is there to repair must not become a dead letter itself.
+                warn!("could not look for what no notification told of {organization}: {}", chain(&error));
+                return Ok(Next::Again(now.plus_ms(self.survey_ms)));
+            }
+        };
+        let rests = next.page == 1 && next.scope == SurveyScope::LatelyRun;
+        let at = if rests { now.plus_ms(self.survey_ms) } else { now };
+        let (host, organization) = (host.clone(), organization.clone());
+        let write = Write::Survey { host, organization, survey: next, at, seq: Some(seq) };
+        match self.store.commit(&[write]).await {
+            // A person has asked for all of it meanwhile.
+            Ok(()) | Err(StoreError::Conflict) => Ok(Next::Done),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes in one page, and tells what follows. None if there is no such organization.
+    async fn page(
         &self,
         host: &Host,
         organization: &Organization,
         survey: &Survey,
         now: Timestamp,
-    ) -> Result<Next, IndexError> {
+    ) -> Result<Option<Survey>, IndexError> {
         let page = self.bulk.workspaces(organization, survey.scope, survey.page.max(1)).await?;
-        let Some(page) = page else {
-            return match survey.scope {
-                SurveyScope::All => Err(TerraformError::NotFound { action: "the list of workspaces" }.into()),
-                // It may be there again one day.
-                _ => Ok(Next::Again(now.plus_ms(self.survey_ms))),
-            };
-        };
+        let Some(page) = page else { return Ok(None) };
         let listed = name_all(host, organization, &page);
         let names: BTreeSet<Workspace> = listed.keys().cloned().collect();
         let known = self.store.known(&names).await?;
@@ -52,28 +80,17 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
                 }
             };
             news += u32::from(write.is_some());
-            writes.extend(write);
+            writes.extend(write.or_else(|| retagged(&workspace, listed, known, now)));
         }
-        let next = follow(survey, &page, news);
-        let at = if next.page == 1 && next.scope == SurveyScope::LatelyRun {
-            if news > 0 || survey.scope == SurveyScope::All {
-                info!("listed the workspaces of {organization}: {news} were not as they were known");
-            }
-            now.plus_ms(self.survey_ms)
-        } else {
-            now
-        };
-        let next = if survey.scope == SurveyScope::All && next.scope != SurveyScope::All {
-            Survey { completed_at: Some(now), ..next }
-        } else {
-            next
-        };
         for part in writes.chunks(WRITES_MAX) {
             self.store.commit(part).await?;
         }
-        let (host, organization) = (host.clone(), organization.clone());
-        self.store.commit(&[Write::Survey { host, organization, survey: next, at }]).await?;
-        Ok(Next::Done)
+        if news > 0 {
+            info!("listed {} workspaces of {organization}: {news} are not as they were known", page.workspaces.len());
+        }
+        let next = follow(survey, &page, news);
+        let completed = survey.scope == SurveyScope::All && next.scope != SurveyScope::All;
+        Ok(Some(Survey { completed_at: if completed { Some(now) } else { next.completed_at }, ..next }))
     }
 
     /// What is to be done about a workspace so that nothing of it is missing.
@@ -86,8 +103,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
     ) -> Option<Write> {
         let state = known.and_then(|known| known.facts.state.as_ref());
         let changed = listed.state.is_some() && listed.state.as_ref() != state.map(|state| &state.version);
-        let retagged = known.is_some_and(|known| known.facts.tagged != listed.found.tagged);
-        if changed || retagged {
+        if changed {
             return Some(reading(workspace, listed, state.is_none(), now));
         }
         // What was only to be observed may be allowed by now.
@@ -108,7 +124,8 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         let active = known.facts.active.get(&run).map(|active| active.standing);
         let heard = known.facts.ended.contains(&run) || active.is_some_and(|active| active.rank() >= standing.rank());
         // A run from before the workspace was first read is part of what was read.
-        let old = active.is_none() && standing.ended() && known.facts.state.as_ref().is_some_and(|it| it.baseline);
+        let before = |state: &StateFacts| state.baseline && created_at <= state.created_at;
+        let old = active.is_none() && standing.ended() && known.facts.state.as_ref().is_some_and(before);
         if heard || old {
             return Ok(false);
         }
@@ -124,16 +141,42 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         reading: &Reading,
         now: Timestamp,
     ) -> Result<Next, IndexError> {
-        let Some(state) = self.bulk.current_state(&reading.id).await? else { return Ok(Next::Done) };
         let known = self.store.known_one(workspace).await?;
+        let Some(state) = self.bulk.current_state(&reading.id).await? else {
+            if known.version > 0 {
+                retrying!(self.fold_state(workspace, reading, None, Copies::Count, now).await)?;
+            }
+            return Ok(Next::Done);
+        };
         if state.facts.run.as_ref().is_some_and(|run| known.facts.active.contains_key(run)) {
             // The end of that run tells more, and is on its way or asked for.
             return Ok(Next::Done);
         }
-        let learned = read(&self.bulk, workspace, &known.facts, state).await?;
+        let version = state.facts.version.clone();
+        let learned = match read(&self.bulk, workspace, &known.facts, state).await {
+            Err(error) if error.fault() == Fault::Permanent => {
+                retrying!(self.mark_unreadable(workspace, reading, &version).await)?;
+                return Err(error);
+            }
+            read => read?,
+        };
         let copies = self.copies(workspace, reading, &known.facts, learned.as_ref()).await?;
         retrying!(self.fold_state(workspace, reading, learned.clone(), copies, now).await)?;
         Ok(Next::Done)
+    }
+
+    /// Writes down that a state version cannot be read, so that no survey has it read again and again.
+    async fn mark_unreadable(
+        &self,
+        workspace: &Workspace,
+        reading: &Reading,
+        state: &StateVersionId,
+    ) -> Result<(), IndexError> {
+        let Known { mut facts, version, .. } = self.store.known_one(workspace).await?;
+        facts.id = Some(reading.id.clone());
+        facts.unreadable = Some(state.clone());
+        let facts = Box::new(facts);
+        Ok(self.store.commit(&[Write::Facts { workspace: workspace.clone(), facts, version }]).await?)
     }
 
     /// Whether the copies in a state that was read count. It is asked where they are news.
@@ -180,15 +223,24 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         if facts == before {
             return Ok(());
         }
-        // What is taken as it is makes nobody stale.
-        self.write(workspace, &before, facts, version, now, !baseline).await
+        // What is taken as it is makes nobody stale, but may be stale on account of what was heard before.
+        let look = !baseline || facts.has_unseen(&self.producers(workspace, &facts, None).await?);
+        self.write(workspace, &before, facts, version, now, look).await
     }
 }
 
 /// What is to be done about a known workspace whose state is not the one that is known.
 fn state_missed(workspace: &Workspace, listed: &WorkspaceListed, known: &Known, now: Timestamp) -> Option<Write> {
     let state = known.facts.state.as_ref().map(|state| &state.version);
-    let changed = listed.state.is_some() && listed.state.as_ref() != state;
+    // What was tried and cannot be read is not tried again and again.
+    let unreadable = known.facts.unreadable == listed.state;
+    let changed = listed.state.is_some() && listed.state.as_ref() != state && !unreadable;
+    changed.then(|| reading(workspace, listed, false, now))
+}
+
+/// What is to be done about a known workspace whose tags say something else than before.
+fn retagged(workspace: &Workspace, listed: &WorkspaceListed, known: Option<&Known>, now: Timestamp) -> Option<Write> {
+    let changed = known?.facts.tagged != listed.found.tagged;
     changed.then(|| reading(workspace, listed, false, now))
 }
 

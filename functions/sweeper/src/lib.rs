@@ -16,6 +16,7 @@ pub const RINGS_MAX: u16 = 500;
 pub async fn due(bell: &impl Bell, now: Timestamp) -> Result<Vec<WorkKey>, StoreError> {
     let mut due = bell.due(Queue::Index, now, RINGS_MAX).await?;
     due.extend(bell.due(Queue::Create, now, RINGS_MAX).await?);
+    due.extend(bell.due(Queue::Bulk, now, RINGS_MAX).await?);
     Ok(due)
 }
 

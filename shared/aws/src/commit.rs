@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use sluice_domain::ports::{StoreError, Write};
-use sluice_domain::{Host, Organization, Queue, Survey, Timestamp, WorkKey, Workspace};
+use sluice_domain::{Decision, Host, Organization, Queue, Survey, Timestamp, WorkKey, Workspace};
 
 use crate::keys::{CREATE, DECISION, FACTS, Key, LOOK, READ, VERIFY, number, string};
 use crate::table::{Table, body, store_error};
@@ -64,8 +64,15 @@ impl Table {
             Write::Read { workspace, reading, at } => {
                 vec![update_action(self.armed_with(&Key::of(workspace, READ), body(reading), *at))]
             }
-            Write::Survey { host, organization, survey, at } => {
-                vec![update_action(self.survey_at(host, organization, survey, *at))]
+            Write::Survey { host, organization, survey, at, seq } => {
+                let update = self.survey_at(host, organization, survey, *at);
+                let update = match seq {
+                    Some(seq) => {
+                        update.condition_expression("seq = :seq").expression_attribute_values(":seq", number(*seq))
+                    }
+                    None => update,
+                };
+                vec![update_action(update)]
             }
             // Beside other changes, it is one more that may have been made by somebody else first.
             Write::FirstSurvey { host, organization, at } => {
@@ -77,10 +84,9 @@ impl Table {
                 self.put(&Key::of(workspace, DECISION), |put| {
                     put.item("body", body(decision)).item("at", number(at.0))
                 }),
-                self.put(&Key::log(workspace, *at, decision.verdict.word()), |put| {
-                    put.item("body", body(decision)).item("expires_at", number(at.seconds() + LOG_SECONDS))
-                }),
+                self.log(workspace, decision, *at),
             ],
+            Write::Note { workspace, decision, at } => vec![self.log(workspace, decision, *at)],
             Write::Waiter { holder, waiter, until } => {
                 let key = WorkKey::Waiter { holder: holder.clone(), waiter: waiter.clone() };
                 let update = self
@@ -112,6 +118,12 @@ impl Table {
             Write::Watch { report, until } => vec![self.watch(report, *until)],
             Write::Forget { workspace, version } => self.forget(workspace, *version),
         }
+    }
+
+    fn log(&self, workspace: &Workspace, decision: &Decision, at: Timestamp) -> TransactWriteItem {
+        self.put(&Key::log(workspace, at, decision.verdict.word()), |put| {
+            put.item("body", body(decision)).item("expires_at", number(at.seconds() + LOG_SECONDS))
+        })
     }
 
     fn arm(&self, key: &Key, at: Timestamp) -> TransactWriteItem {
@@ -151,7 +163,7 @@ impl Table {
     }
 
     fn armed_with(&self, key: &Key, body: AttributeValue, at: Timestamp) -> UpdateBuilder {
-        self.armed(key, Queue::Index, at, ", body = :body").expression_attribute_values(":body", body)
+        self.armed(key, Queue::Bulk, at, ", body = :body").expression_attribute_values(":body", body)
     }
 
     /// Upserts news of a run that Sluice created, leaving alone what a notification has told already.

@@ -3,6 +3,7 @@
 use sluice_domain::ports::StoreError;
 use sluice_domain::{Queue, Timestamp, WorkKey};
 
+use crate::facts::BATCH_MAX;
 use crate::keys::{Key, PK, SK, number, string, work_key};
 use crate::table::{Fields, Table};
 use crate::work::send;
@@ -19,11 +20,15 @@ pub struct DeadLetter {
 }
 
 impl Table {
-    /// The oldest dead letters, at most `limit` (100 or fewer).
+    /// The oldest dead letters, at most `limit`.
     pub async fn dead_letters(&self, limit: u16) -> Result<Vec<DeadLetter>, StoreError> {
-        let keys = self.due_items(Queue::Dead, Timestamp(0)..=Timestamp(u64::MAX >> 1), limit.min(100)).await?;
+        let keys = self.due_items(Queue::Dead, Timestamp(0)..=Timestamp(u64::MAX >> 1), limit).await?;
         let mut letters = Vec::new();
-        for item in self.batch(&keys).await? {
+        let mut items = Vec::new();
+        for keys in keys.chunks(BATCH_MAX) {
+            items.extend(self.batch(keys).await?);
+        }
+        for item in items {
             let fields = Fields::new(&item);
             let Some(key) = work_key(fields.text(PK)?, fields.text(SK)?) else { continue };
             letters.push(DeadLetter {

@@ -10,7 +10,7 @@ use crate::keys::{CONSUMER, CREATE, DECISION, FACTS, Key, PK, SK, WAITER, listin
 use crate::table::{Fields, Item, Table, store_error};
 
 /// Items in one `BatchGetItem`, which DynamoDB limits to 100.
-const BATCH_MAX: usize = 100;
+pub(crate) const BATCH_MAX: usize = 100;
 
 /// Most rounds of asking for what a batch read left over.
 const ROUNDS_MAX: usize = 20;
@@ -63,11 +63,14 @@ impl Table {
         Ok(self.workspaces(host).await?.into_iter().map(|workspace| workspace.organization).collect())
     }
 
-    /// How far the workspaces of `organization` have been listed; None if that never began.
-    pub async fn survey(&self, host: &Host, organization: &Organization) -> Result<Option<Survey>, StoreError> {
+    /// How far the workspaces of `organization` have been listed, and whether that was given up; None if it never began.
+    pub async fn survey(&self, host: &Host, organization: &Organization) -> Result<Option<(Survey, bool)>, StoreError> {
         let key = Key::work(&WorkKey::Survey(host.clone(), organization.clone()));
         let item = self.get(&key, "to read how far a survey is").await?;
-        item.map(|item| Fields::new(&item).body()).transpose()
+        let Some(item) = item else { return Ok(None) };
+        let fields = Fields::new(&item);
+        let given_up = fields.number("due_at")? > 0 && fields.text("queue")? == "dead";
+        Ok(Some((fields.body()?, given_up)))
     }
 
     /// These kinds of item of each of `workspaces`.

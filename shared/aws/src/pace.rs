@@ -33,6 +33,12 @@ const UNTOLD_US: u64 = 1_000_000;
 /// waits between attempts.
 const SLOW_LONGEST_MS: u64 = 300_000;
 
+/// The time beyond which nobody has honestly put a turn: a machine whose clock is far ahead has, and the others need not
+/// wait until theirs gets there.
+fn absurd_us(now_us: u64) -> u64 {
+    now_us + (SLOW_LONGEST_MS + 60_000) * 1_000
+}
+
 /// Deals out turns by way of the table.
 ///
 /// Every machine uses its own clock: one that is ahead by less than the horizon of a lane delays the others by as
@@ -63,7 +69,9 @@ impl TablePace {
                 Moved::From(next_us) => return Ok(rhythm.take(next_us, now_us).map(|(_, at_us)| at_us)),
                 Moved::Not(next_us) => next_us,
             };
-            if let Err(after_us) = rhythm.take(next_us, now_us) {
+            if let Err(after_us) = rhythm.take(next_us, now_us)
+                && next_us <= absurd_us(now_us)
+            {
                 return Ok(Err(after_us));
             }
             if let Moved::From(_) = self.take_idle(lane, rhythm, now_us).await? {
@@ -91,9 +99,10 @@ impl TablePace {
         let update = self
             .next_of(lane)
             .update_expression("SET #next = :next")
-            .condition_expression("attribute_not_exists(#next) OR #next <= :now")
+            .condition_expression("attribute_not_exists(#next) OR #next <= :now OR #next > :absurd")
             .expression_attribute_values(":next", number(now_us + rhythm.spacing_us))
-            .expression_attribute_values(":now", number(now_us));
+            .expression_attribute_values(":now", number(now_us))
+            .expression_attribute_values(":absurd", number(absurd_us(now_us)));
         moved(update).await
     }
 

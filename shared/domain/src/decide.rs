@@ -216,7 +216,9 @@ fn stale(
 }
 
 impl ActiveRun {
-    fn awaits_too_long(&self, policy: &Policy, now: Timestamp) -> bool {
+    /// Whether it has waited so long, for a person or for its turn, that nobody is to wait for it.
+    #[must_use]
+    pub fn awaits_too_long(&self, policy: &Policy, now: Timestamp) -> bool {
         let patience_ms = match self.standing {
             Standing::AwaitingPerson => policy.person_wait_ms,
             Standing::Pending => policy.pending_wait_ms,

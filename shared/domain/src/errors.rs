@@ -132,7 +132,7 @@ impl TerraformError {
 impl Classify for TerraformError {
     fn fault(&self) -> Fault {
         match self {
-            Self::RateLimited { after_ms, .. } => Fault::Transient { after_ms: Some(*after_ms) },
+            Self::RateLimited { after_ms, .. } => Fault::Throttled { after_ms: *after_ms },
             Self::Unreachable { .. }
             | Self::ServerError { .. }
             | Self::Busy { .. }

@@ -38,6 +38,9 @@ pub struct Facts {
     /// What its tags allow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tagged: Option<Autonomy>,
+    /// A state version that cannot be read, and was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<StateVersionId>,
     /// What it reads, by the workspace it reads from.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub producers: BTreeMap<Workspace, Edge>,
@@ -112,6 +115,9 @@ pub struct Planned {
     pub inputs: InputsKey,
     /// The run.
     pub run: RunId,
+    /// It is known how it ended: well.
+    #[serde(default)]
+    pub ended: bool,
 }
 
 /// A run that is not over.

@@ -8,6 +8,11 @@ pub enum Fault {
         /// Milliseconds the far side asked to be left alone.
         after_ms: Option<u64>,
     },
+    /// Nothing was done, as the far side is to be left alone for `after_ms`. It says nothing about the work itself.
+    Throttled {
+        /// Milliseconds.
+        after_ms: u64,
+    },
     /// It will not pass by itself: a person must act.
     Permanent,
 }

@@ -74,6 +74,13 @@ impl Facts {
             self.ended.push(report.run.clone());
             self.ended.drain(..self.ended.len().saturating_sub(ENDED_MAX));
         }
+        // It was read while its run was still under way: it is a change after all.
+        let wrote = |state: &&mut StateFacts| state.run.as_ref() == Some(&report.run);
+        if report.standing == Standing::Applied
+            && let Some(state) = self.state.as_mut().filter(wrote)
+        {
+            state.baseline = false;
+        }
         match report.standing {
             Standing::Applied | Standing::NoChanges if seen == Seen::Nothing => {}
             Standing::Applied | Standing::NoChanges => {
@@ -103,7 +110,10 @@ impl Facts {
     #[must_use]
     pub fn has_unseen(&self, producers: &BTreeMap<Workspace, Facts>) -> bool {
         let mut live = self.producers.iter().filter(|(_, edge)| edge.live());
-        live.any(|(name, edge)| producers.get(name).is_some_and(|it| !edge.unseen(&it.outputs).is_empty()))
+        let counts = |facts: &Facts| !facts.state.as_ref().is_some_and(|state| state.baseline);
+        live.any(|(name, edge)| {
+            producers.get(name).is_some_and(|it| counts(it) && !edge.unseen(&it.outputs).is_empty())
+        })
     }
 
     fn acknowledge(

@@ -175,7 +175,7 @@ impl Imagined<'_> {
     fn carry_out(&mut self, workspace: &Workspace, decision: &Decision) {
         let Some(number) = self.graph.number(workspace) else { return };
         if decision.verdict == Verdict::Plan {
-            let planned = decision.inputs.map(|inputs| Planned { inputs, run: run_id(self.count) });
+            let planned = decision.inputs.map(|inputs| Planned { inputs, run: run_id(self.count), ended: true });
             self.graph.facts_mut(number).planned = planned;
             return;
         }

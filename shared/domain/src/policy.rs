@@ -80,10 +80,12 @@ pub enum Autonomy {
 const TAG_PREFIX: &str = "sluice:";
 
 impl Autonomy {
-    /// What a workspace's tags say. If they contradict each other, the most cautious counts.
+    /// What a workspace's tags say, in capital letters or small. If they contradict each other, the most cautious
+    /// counts; a word that is not known is taken for the most cautious, as somebody meant something by it.
     #[must_use]
     pub fn of_tags<'a>(tags: impl IntoIterator<Item = &'a str>) -> Option<Self> {
-        tags.into_iter().filter_map(|tag| tag.strip_prefix(TAG_PREFIX)?.parse().ok()).min()
+        let words = tags.into_iter().map(str::to_lowercase);
+        words.filter_map(|tag| Some(tag.strip_prefix(TAG_PREFIX)?.parse().unwrap_or(Self::Observe))).min()
     }
 }
 
@@ -223,7 +225,10 @@ mod tests {
     #[test]
     fn tags_speak_with_a_prefix_and_the_most_cautious_counts() {
         assert_eq!(Autonomy::of_tags(["team:net", "sluice:run", "sluice:plan"]), Some(Autonomy::Plan));
-        assert_eq!(Autonomy::of_tags(["sluice", "sluice:", "sluice:whatever", "observe"]), None);
+        assert_eq!(Autonomy::of_tags(["sluice", "other:sluice:run", "observe"]), None);
+        for slip in ["sluice:", "sluice:off", "sluice:observ", "Sluice:Observe"] {
+            assert_eq!(Autonomy::of_tags(["sluice:run", slip]), Some(Autonomy::Observe), "{slip}");
+        }
     }
 
     #[test]

@@ -175,6 +175,8 @@ pub enum Write {
         survey: Survey,
         /// When it is due.
         at: Timestamp,
+        /// Only if it was asked for as often as this and no oftener.
+        seq: Option<u64>,
     },
     /// As [`Write::Survey`] from the beginning, but only if there never was one of the organization.
     FirstSurvey {
@@ -197,6 +199,15 @@ pub enum Write {
         /// About which workspace.
         workspace: Workspace,
         /// The decision.
+        decision: Decision,
+        /// When.
+        at: Timestamp,
+    },
+    /// Something about a workspace goes on record beside its decisions.
+    Note {
+        /// About which workspace.
+        workspace: Workspace,
+        /// What.
         decision: Decision,
         /// When.
         at: Timestamp,

@@ -95,6 +95,11 @@ pub enum Verdict {
     },
     /// It is stale, but Sluice was told only to look.
     Observed,
+    /// Its run is ordered, but something keeps it from being created. On record beside the decision, never instead of it.
+    Held {
+        /// What.
+        why: String,
+    },
 }
 
 impl Verdict {
@@ -116,6 +121,7 @@ impl Verdict {
             Self::Cycle { .. } => "cycle",
             Self::ProducerDestroyed { .. } => "producer_destroyed",
             Self::Observed => "observed",
+            Self::Held { .. } => "held",
         }
     }
 
@@ -164,6 +170,7 @@ impl fmt::Display for Decision {
             Verdict::ProducerDestroyed { producer } => {
                 write!(f, "{} was destroyed: a person decides", producer.short())
             }
+            Verdict::Held { why } => write!(f, "has to wait for its run: {why}"),
             Verdict::Observed => {
                 write!(f, "would run, because of {}, but only observing is allowed", Causes(&self.causes))
             }

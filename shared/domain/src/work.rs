@@ -18,6 +18,8 @@ use crate::verdict::{Cause, Decision, Verdict};
 pub enum Queue {
     /// state-indexer.
     Index,
+    /// state-indexer, for what can wait.
+    Bulk,
     /// run-creator.
     Create,
     /// Nobody: dead letters, for a person to see and replay.
@@ -30,6 +32,7 @@ impl Queue {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Index => "index",
+            Self::Bulk => "bulk",
             Self::Create => "create",
             Self::Dead => "dead",
         }
@@ -65,12 +68,8 @@ impl WorkKey {
     #[must_use]
     pub fn queue(&self) -> Queue {
         match self {
-            Self::Run(..)
-            | Self::Look(_)
-            | Self::Waiter { .. }
-            | Self::Verify(_)
-            | Self::Read(_)
-            | Self::Survey(..) => Queue::Index,
+            Self::Run(..) | Self::Look(_) | Self::Waiter { .. } | Self::Verify(_) => Queue::Index,
+            Self::Read(_) | Self::Survey(..) => Queue::Bulk,
             Self::Create(_) => Queue::Create,
         }
     }

@@ -74,7 +74,9 @@ fn went_well<E: Classify>(record: &StreamRecord, ended: Result<Result<(), E>, Jo
     match ended {
         Ok(Ok(())) => return true,
         Ok(Err(error)) => match error.fault() {
-            Fault::Transient { .. } => warn!(pk, sk, "will try {pk} {sk} again: {}", chain(&error)),
+            Fault::Transient { .. } | Fault::Throttled { .. } => {
+                warn!(pk, sk, "will try {pk} {sk} again: {}", chain(&error))
+            }
             Fault::Permanent => error!(pk, sk, "{pk} {sk} failed, a person must act: {}", chain(&error)),
         },
         Err(panic) => error!(pk, sk, "{pk} {sk} is left for when its lease runs out: {panic}"),

@@ -22,13 +22,20 @@ pub struct Failed<E> {
     pub tried: bool,
 }
 
+/// Over how long works come back that were throttled together, in milliseconds.
+const THROTTLED_SPREAD_MS: u64 = 2_000;
+
 /// Most attempts at work that fails in ways that may pass: with the longest wait between them, about four hours.
 pub const ATTEMPTS_MAX: u32 = 50;
 
 /// Whether work that failed so is given up.
 #[must_use]
 pub fn given_up(claimed: &Claimed, fault: Fault) -> bool {
-    fault == Fault::Permanent || claimed.attempts >= ATTEMPTS_MAX
+    match fault {
+        Fault::Permanent => true,
+        Fault::Transient { .. } => claimed.attempts >= ATTEMPTS_MAX,
+        Fault::Throttled { .. } => false,
+    }
 }
 
 /// Writes down how `claimed` ended, and logs it: the one place where a failure of work is logged.
@@ -45,13 +52,19 @@ pub async fn conclude<E: Classify + 'static>(
     };
     let (work, attempts, text) = (&claimed.key, claimed.attempts, chain(&error));
     let fault = error.fault();
+    if let Fault::Throttled { after_ms } = fault {
+        // Nothing was tried, so no attempt is lost, but all that wait must not come back at once.
+        let wait_ms = after_ms + work.spread() * THROTTLED_SPREAD_MS / 256;
+        info!(work = %work, wait_ms, "puts off {work}: {text}");
+        return worklist.postpone(&Claimed { tried, ..claimed.clone() }, now.plus_ms(wait_ms), Some(&text)).await;
+    }
     if given_up(claimed, fault) {
         error!(work = %work, attempts, "gave up {work}, a person must act and replay it: {text}");
         return worklist.bury(claimed, now, &text).await;
     }
     let after_ms = match fault {
         Fault::Transient { after_ms } => after_ms,
-        Fault::Permanent => None,
+        Fault::Permanent | Fault::Throttled { .. } => None,
     };
     let wait_ms = backoff_ms(attempts, after_ms, work.spread());
     if attempts > 3 {

@@ -135,7 +135,7 @@ impl Table {
             let mut works = from.take_while(move |(queue, ..)| *queue == of);
             works.find(|(.., key)| counts(key)).map(|(_, at, _)| *at)
         };
-        of_queue(Queue::Index).into_iter().chain(of_queue(Queue::Create)).min()
+        [Queue::Index, Queue::Create, Queue::Bulk].into_iter().filter_map(of_queue).min()
     }
 
     /// How far the survey of the one organization is.

@@ -209,7 +209,7 @@ impl World {
         if rules.backfill || rules.survey && self.scenario.known && self.surveys() {
             let WorkKey::Survey(host, organization) = survey_key() else { return };
             let survey = Survey { scope, page: 1, ..Survey::default() };
-            self.table.write(&Write::Survey { host, organization, survey, at: Timestamp(START + due) });
+            self.table.write(&Write::Survey { host, organization, survey, at: Timestamp(START + due), seq: None });
         }
     }
 

@@ -58,8 +58,13 @@ pub fn empty(status: StatusCode) -> Response<Bytes> {
 #[must_use]
 pub fn not_taken(fault: Fault) -> Response<Bytes> {
     let mut response = empty(StatusCode::SERVICE_UNAVAILABLE);
-    if let Fault::Transient { after_ms } = fault {
-        let seconds = after_ms.unwrap_or_default().div_ceil(1_000).max(1);
+    let after_ms = match fault {
+        Fault::Transient { after_ms } => Some(after_ms.unwrap_or_default()),
+        Fault::Throttled { after_ms } => Some(after_ms),
+        Fault::Permanent => None,
+    };
+    if let Some(after_ms) = after_ms {
+        let seconds = after_ms.div_ceil(1_000).max(1);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response

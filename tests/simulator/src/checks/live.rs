@@ -92,7 +92,7 @@ impl World {
         let WorkKey::Survey(host, organization) = survey_key() else { return };
         let survey = Survey { scope: SurveyScope::All, page: 1, ..Survey::default() };
         if self.surveys() {
-            self.table.write(&Write::Survey { host, organization, survey, at: Timestamp(self.now) });
+            self.table.write(&Write::Survey { host, organization, survey, at: Timestamp(self.now), seq: None });
             self.table.stirs += 1;
         }
     }

@@ -38,6 +38,7 @@ impl World {
             Verdict::Planned { .. } => Err("more or less than planning is allowed".to_owned()),
             Verdict::TooDeep { depth } if *depth > self.scenario.rules.budgets.depth => Ok(()),
             Verdict::TooDeep { .. } => Err("a change may travel as deep".to_owned()),
+            Verdict::Held { .. } => Err("it is no decision".to_owned()),
         }
     }
 

@@ -65,6 +65,10 @@ impl Table {
                 create.is_none_or(|work| work.due_at.is_none() || work.queue == Some(Queue::Dead))
             }
             Write::FirstSurvey { host, organization, .. } => !self.has_survey(host, organization),
+            Write::Survey { host, organization, seq: Some(seq), .. } => {
+                let survey = self.works.get(&WorkKey::Survey(host.clone(), organization.clone()));
+                survey.is_some_and(|work| work.seq == Some(*seq))
+            }
             _ => true,
         };
         if writes.iter().all(holds) { Ok(()) } else { Err(StoreError::Conflict) }
@@ -76,7 +80,7 @@ impl Table {
 
     fn survey_at(&mut self, host: &Host, organization: &Organization, survey: Survey, at: Timestamp) {
         self.change(&WorkKey::Survey(host.clone(), organization.clone()), |work| {
-            arm(work, Queue::Index, at.0);
+            arm(work, Queue::Bulk, at.0);
             work.survey = Some(survey);
         });
     }
@@ -110,11 +114,11 @@ impl Table {
             }
             Write::Read { workspace, reading, at } => {
                 self.change(&WorkKey::Read(workspace.clone()), |work| {
-                    arm(work, Queue::Index, at.0);
+                    arm(work, Queue::Bulk, at.0);
                     work.reading = Some(reading.clone());
                 });
             }
-            Write::Survey { host, organization, survey, at } => {
+            Write::Survey { host, organization, survey, at, .. } => {
                 self.survey_at(host, organization, survey.clone(), *at);
             }
             Write::FirstSurvey { host, organization, at } => {
@@ -125,6 +129,7 @@ impl Table {
                 self.decisions.insert(workspace.clone(), decision.clone());
                 self.stirs += 1;
             }
+            Write::Note { .. } => self.usage.writes += 1,
             Write::Waiter { holder, waiter, until } => {
                 let key = WorkKey::Waiter { holder: holder.clone(), waiter: waiter.clone() };
                 self.change(&key, |work| {
@@ -190,6 +195,7 @@ fn items(write: &Write) -> Vec<Item<'_>> {
         Write::Decision { workspace, decision, at } => {
             vec![Item::Decision(workspace), Item::Log(workspace, at.0, decision.verdict.word())]
         }
+        Write::Note { workspace, decision, at } => vec![Item::Log(workspace, at.0, decision.verdict.word())],
         Write::Waiter { holder, waiter, .. } | Write::NoWaiter { holder, waiter } => vec![Item::Waiter(holder, waiter)],
         Write::Order { workspace, .. } => vec![Item::Create(workspace)],
         Write::Watch { report, .. } => vec![Item::Run(&report.workspace, report.run.as_str())],
