@@ -83,7 +83,8 @@ impl World {
         let site = &self.hcp.sites[number];
         let earlier = site.states.iter().rev().skip(1).filter_map(|state| state.run);
         let mut heard = earlier.filter(|run| self.taken_in.contains_key(run));
-        self.scenario.known && site.generation == 0 && site.renames == 0 || heard.next().is_some()
+        // Under a name that it has only had since, nothing was known of it.
+        site.renames == 0 && (self.scenario.known && site.generation == 0 || heard.next().is_some())
     }
 
     /// Nobody has a dead letter that nothing explains.
