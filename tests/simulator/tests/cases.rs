@@ -209,3 +209,12 @@ fn whoever_dies_over_a_limit_does_not_get_round_it() {
         assert_eq!(runs.iter().sum::<usize>(), 1, "seed {seed}");
     }
 }
+
+#[test]
+fn whoever_has_seen_more_than_sluice_is_not_run_for_what_was_there_before() {
+    let rules = Rules { survey: true, ..Rules::default() };
+    let deeds = [(SECOND, 0, Deed::Change), (31 * MINUTE, 0, Deed::Push), (31 * MINUTE + 5 * SECOND, 1, Deed::Change)];
+    for seed in 0..20 {
+        ours(&Scenario { rules, seed, ..calm(chain(2), &deeds) });
+    }
+}
