@@ -218,3 +218,11 @@ fn whoever_has_seen_more_than_sluice_is_not_run_for_what_was_there_before() {
         ours(&Scenario { rules, seed, ..calm(chain(2), &deeds) });
     }
 }
+
+#[test]
+fn whoever_is_first_read_after_others_have_changed_is_run() {
+    let rules = Rules { survey: true, ..Rules::default() };
+    let deeds = [(0, 1, Deed::Rename), (SECOND, 0, Deed::Change), (60 * MINUTE, 0, Deed::Survey)];
+    let (runs, _) = ours(&Scenario { rules, ..calm(chain(2), &deeds) });
+    assert_eq!(runs, [0, 1]);
+}
