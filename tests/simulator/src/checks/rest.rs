@@ -74,7 +74,7 @@ impl World {
     /// Whether what the workspace offers is what it offered when everything was first read.
     fn is_baseline(&self, number: usize) -> bool {
         let state = self.table.facts_of(&self.hcp.sites[number].name).and_then(|facts| facts.state.as_ref());
-        self.scenario.rules.backfill && state.is_some_and(|state| state.baseline)
+        state.is_some_and(|state| state.baseline)
     }
 
     /// Whether Sluice had read a state of the workspace before it was destroyed: one that is empty from the start is not
