@@ -226,3 +226,12 @@ fn whoever_is_first_read_after_others_have_changed_is_run() {
     let (runs, _) = ours(&Scenario { rules, ..calm(chain(2), &deeds) });
     assert_eq!(runs, [0, 1]);
 }
+
+#[test]
+fn late_news_does_not_bring_back_a_name_that_is_lost() {
+    let deeds = [(SECOND, 0, Deed::Change), (21 * SECOND, 0, Deed::Rename), (25 * MINUTE, 1, Deed::Run)];
+    for seed in 0..300 {
+        let faults = Profile { late: 3_000, lose: 3_000, ..Profile::calm() };
+        ours(&Scenario { faults, seed, ..calm(chain(2), &deeds) });
+    }
+}
