@@ -307,7 +307,7 @@ async fn a_survey_goes_on_from_where_it_is() {
         Survey { scope: SurveyScope::All, page: 3, listed: 200, total: 321, unknown: 4, completed_at: Some(NOW) };
     let on = |survey: &Survey| {
         let (host, organization) = acme();
-        [Write::Survey { host, organization, survey: survey.clone(), at: NOW }]
+        [Write::Survey { host, organization, survey: survey.clone(), at: NOW, seq: None }]
     };
     table.commit(&on(&survey)).await.unwrap();
     let work = WorkKey::Survey(host.clone(), organization.clone());
@@ -318,12 +318,12 @@ async fn a_survey_goes_on_from_where_it_is() {
     let next = Survey { page: 4, listed: 300, ..survey };
     table.commit(&on(&next)).await.unwrap();
     table.complete(&claimed).await.unwrap();
-    assert_eq!(table.survey(&host, &organization).await.unwrap().as_ref(), Some(&next));
+    assert_eq!(table.survey(&host, &organization).await.unwrap(), Some((next.clone(), false)));
     let claimed = table.claim(&work, NOW, LEASE_MS).await.unwrap().unwrap();
     assert_eq!(claimed.task, Task::Survey(next.clone()), "the next page is due though the last is done");
     table.complete(&claimed).await.unwrap();
     assert_eq!(table.due(Queue::Index, NOW.plus_ms(LEASE_MS), 10).await.unwrap(), []);
-    assert_eq!(table.survey(&host, &organization).await.unwrap(), Some(next), "how far it came is kept");
+    assert_eq!(table.survey(&host, &organization).await.unwrap(), Some((next, false)), "how far it came is kept");
 }
 
 #[tokio::test]
@@ -334,7 +334,7 @@ async fn the_first_survey_begins_once() {
     let first = |at| [Write::FirstSurvey { host: host.clone(), organization: organization.clone(), at }];
     table.commit(&first(NOW)).await.unwrap();
     let begun = Survey { page: 1, ..Survey::default() };
-    assert_eq!(table.survey(&host, &organization).await.unwrap().as_ref(), Some(&begun));
+    assert_eq!(table.survey(&host, &organization).await.unwrap(), Some((begun.clone(), false)));
     let claimed = table.claim(&work, NOW, LEASE_MS).await.unwrap().unwrap();
     assert_eq!((claimed.attempts, &claimed.task), (1, &Task::Survey(begun)));
 

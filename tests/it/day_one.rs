@@ -18,7 +18,7 @@ async fn survey(world: &World, scope: SurveyScope) {
     let organization = world.hcp.organization().parse().unwrap();
     let survey = Survey { scope, page: 1, ..Survey::default() };
     let host = world.terraform.clone();
-    world.table.commit(&[Write::Survey { host, organization, survey, at: now() }]).await.unwrap();
+    world.table.commit(&[Write::Survey { host, organization, survey, at: now(), seq: None }]).await.unwrap();
     world.rest().await;
 }
 

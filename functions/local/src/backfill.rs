@@ -199,7 +199,7 @@ impl Backfill<'_> {
             }
             let mut begun = 0;
             if let Some(indexer) = &self.indexer {
-                begun = works.begin(indexer, self.left(now()).await?);
+                begun = works.begin(indexer, &self.left(now()).await?);
             }
             if let Some(key) = works.next().await?
                 && let Some(fault) = self.table.fault(&key).await?.filter(|fault| *fault != told)
@@ -280,7 +280,7 @@ impl Works {
     }
 
     /// Begins as many of `due` as there is room for, and tells how many.
-    fn begin(&mut self, indexer: &Worker, due: BTreeSet<WorkKey>) -> usize {
+    fn begin(&mut self, indexer: &Worker, due: &BTreeSet<WorkKey>) -> usize {
         let room = WORKERS.saturating_sub(self.keys.len());
         let new: Vec<WorkKey> = due.difference(&self.keys).take(room).cloned().collect();
         for key in &new {

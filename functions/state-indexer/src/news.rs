@@ -154,6 +154,10 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
             }
             return self.forget(&report.workspace, now).await;
         };
+        if known.version == 0 && self.is_gone(&report.workspace, &report.workspace_id).await? {
+            // The name is one that it has lost, and late news does not bring that back.
+            return Ok(Next::Done);
+        }
         let awaits_state = awaits_state(report, &state);
         let folded = known.facts.ended.contains(&report.run);
         if awaits_state && !folded && claimed.attempts <= STATE_WAITS_MAX {

@@ -223,9 +223,18 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         if facts == before {
             return Ok(());
         }
-        // What is taken as it is makes nobody stale, but may be stale on account of what was heard before.
-        let look = !baseline || facts.has_unseen(&self.producers(workspace, &facts, None).await?);
+        // What is taken as it is makes nobody stale; but others may have changed since everything was first read.
+        let look = !baseline || self.reads_what_changed(workspace, &facts).await?;
         self.write(workspace, &before, facts, version, now, look).await
+    }
+
+    /// Whether the workspace has not seen something that came after everything was first read.
+    async fn reads_what_changed(&self, workspace: &Workspace, facts: &Facts) -> Result<bool, IndexError> {
+        let others: BTreeSet<Workspace> = facts.producers.keys().filter(|name| *name != workspace).cloned().collect();
+        let known = self.store.facts(&others).await?;
+        let came_since = |facts: &Facts| facts.state.as_ref().is_some_and(|state| !state.baseline);
+        let changed = known.into_iter().map(|(name, known)| (name, known.facts)).filter(|(_, facts)| came_since(facts));
+        Ok(facts.has_unseen(&changed.collect()))
     }
 }
 

@@ -137,7 +137,7 @@ fn stand(graph: &Graph, node: usize, policy: &Policy, now: Timestamp, in_cycle: 
     let (mut cycle, mut destroyed) = (None, None);
     for (&producer, (name, edge)) in graph.producers(node).iter().zip(graph.edges(node)) {
         let offered = graph.facts(producer);
-        let unseen = edge.unseen(&offered.outputs);
+        let unseen = edge.unseen_in(offered);
         if offered.state.as_ref().is_some_and(|state| state.destroyed) {
             destroyed = destroyed.or(Some(name));
         }

@@ -164,6 +164,10 @@ pub struct Edge {
     /// The digests a later run of the consumer has seen without writing them down.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub acknowledged: Outputs,
+    /// The state version of the producer that a run of the consumer has read, or a later one, though its copies differ:
+    /// then what is known of the producer is behind, and makes the consumer no more stale than it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed: Option<StateVersionId>,
     /// When a state last showed it.
     pub last_seen: Timestamp,
     /// The state no longer shows it: a tombstone, kept for a while, that never triggers.
@@ -176,6 +180,16 @@ impl Edge {
     #[must_use]
     pub fn live(&self) -> bool {
         self.gone_at.is_none()
+    }
+
+    /// Names of the outputs of `producer` that the consumer has not seen, as far as is known of both.
+    #[must_use]
+    pub fn unseen_in<'a>(&self, producer: &'a Facts) -> Vec<&'a str> {
+        let version = producer.state.as_ref().map(|state| &state.version);
+        if version.is_some() && self.passed.as_ref() == version {
+            return Vec::new();
+        }
+        self.unseen(&producer.outputs)
     }
 
     /// Names of the outputs whose present digest the consumer has neither observed nor acknowledged.

@@ -110,10 +110,7 @@ impl Facts {
     #[must_use]
     pub fn has_unseen(&self, producers: &BTreeMap<Workspace, Facts>) -> bool {
         let mut live = self.producers.iter().filter(|(_, edge)| edge.live());
-        let counts = |facts: &Facts| !facts.state.as_ref().is_some_and(|state| state.baseline);
-        live.any(|(name, edge)| {
-            producers.get(name).is_some_and(|it| counts(it) && !edge.unseen(&it.outputs).is_empty())
-        })
+        live.any(|(name, edge)| producers.get(name).is_some_and(|it| !edge.unseen_in(it).is_empty()))
     }
 
     fn acknowledge(
@@ -125,12 +122,13 @@ impl Facts {
     ) {
         for (name, edge) in self.producers.iter_mut().filter(|(_, edge)| edge.live()) {
             let Some(producer) = producers.get(name) else { continue };
-            if seen == Seen::Copies && !size::is_one(&producer.outputs) {
-                edge.acknowledged.clear();
-                continue;
-            }
             // A workspace that reads itself has seen what it wrote.
             let saw = |state: &StateFacts| name == workspace || state.created_at < created_at;
+            if seen == Seen::Copies && !size::is_one(&producer.outputs) {
+                edge.acknowledged.clear();
+                edge.passed = producer.state.as_ref().filter(|state| saw(state)).map(|state| state.version.clone());
+                continue;
+            }
             if producer.state.as_ref().is_some_and(saw) {
                 edge.acknowledge(&producer.outputs);
             }

@@ -75,7 +75,7 @@ fn went_well<E: Classify>(record: &StreamRecord, ended: Result<Result<(), E>, Jo
         Ok(Ok(())) => return true,
         Ok(Err(error)) => match error.fault() {
             Fault::Transient { .. } | Fault::Throttled { .. } => {
-                warn!(pk, sk, "will try {pk} {sk} again: {}", chain(&error))
+                warn!(pk, sk, "will try {pk} {sk} again: {}", chain(&error));
             }
             Fault::Permanent => error!(pk, sk, "{pk} {sk} failed, a person must act: {}", chain(&error)),
         },

@@ -386,7 +386,9 @@ impl Sim {
         let long = now - quiet.since > QUIET_MS;
         let surveyed = due.is_none() || world.table.survey().is_none() || rounds >= quiet.rounds + ROUNDS || long;
         let news = world.table.next_news_due().is_some() && sweeps;
-        let rests = wakes.is_none() && event.is_none() && surveyed && (!news || long && world.only_asks_again());
+        let bells = |event: &Event| matches!(event, Event::Bell(_));
+        let silent = event.is_none() || long && world.events.values().all(bells);
+        let rests = wakes.is_none() && silent && surveyed && (!news || long && world.only_asks_again());
         let next = event.into_iter().chain(sweep).chain(wakes).min();
         if let Some(next) = next
             && !rests

@@ -209,3 +209,29 @@ fn whoever_dies_over_a_limit_does_not_get_round_it() {
         assert_eq!(runs.iter().sum::<usize>(), 1, "seed {seed}");
     }
 }
+
+#[test]
+fn whoever_has_seen_more_than_sluice_is_not_run_for_what_was_there_before() {
+    let rules = Rules { survey: true, ..Rules::default() };
+    let deeds = [(SECOND, 0, Deed::Change), (31 * MINUTE, 0, Deed::Push), (31 * MINUTE + 5 * SECOND, 1, Deed::Change)];
+    for seed in 0..20 {
+        ours(&Scenario { rules, seed, ..calm(chain(2), &deeds) });
+    }
+}
+
+#[test]
+fn whoever_is_first_read_after_others_have_changed_is_run() {
+    let rules = Rules { survey: true, ..Rules::default() };
+    let deeds = [(0, 1, Deed::Rename), (SECOND, 0, Deed::Change), (60 * MINUTE, 0, Deed::Survey)];
+    let (runs, _) = ours(&Scenario { rules, ..calm(chain(2), &deeds) });
+    assert_eq!(runs, [0, 1]);
+}
+
+#[test]
+fn late_news_does_not_bring_back_a_name_that_is_lost() {
+    let deeds = [(SECOND, 0, Deed::Change), (21 * SECOND, 0, Deed::Rename), (25 * MINUTE, 1, Deed::Run)];
+    for seed in 0..300 {
+        let faults = Profile { late: 3_000, lose: 3_000, ..Profile::calm() };
+        ours(&Scenario { faults, seed, ..calm(chain(2), &deeds) });
+    }
+}

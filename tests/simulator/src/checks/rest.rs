@@ -74,7 +74,7 @@ impl World {
     /// Whether what the workspace offers is what it offered when everything was first read.
     fn is_baseline(&self, number: usize) -> bool {
         let state = self.table.facts_of(&self.hcp.sites[number].name).and_then(|facts| facts.state.as_ref());
-        self.scenario.rules.backfill && state.is_some_and(|state| state.baseline)
+        state.is_some_and(|state| state.baseline)
     }
 
     /// Whether Sluice had read a state of the workspace before it was destroyed: one that is empty from the start is not
@@ -83,7 +83,8 @@ impl World {
         let site = &self.hcp.sites[number];
         let earlier = site.states.iter().rev().skip(1).filter_map(|state| state.run);
         let mut heard = earlier.filter(|run| self.taken_in.contains_key(run));
-        self.scenario.known && site.generation == 0 && site.renames == 0 || heard.next().is_some()
+        // Under a name that it has only had since, nothing was known of it.
+        site.renames == 0 && (self.scenario.known && site.generation == 0 || heard.next().is_some())
     }
 
     /// Nobody has a dead letter that nothing explains.

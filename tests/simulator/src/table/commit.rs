@@ -85,6 +85,10 @@ impl Table {
         });
     }
 
+    fn look_at(&mut self, key: WorkKey, at: Timestamp) {
+        self.change(&key, |work| arm(work, Queue::Index, at.0));
+    }
+
     /// Makes one change, whatever its condition says.
     pub fn write(&mut self, write: &Write) {
         match write {
@@ -106,12 +110,8 @@ impl Table {
                     consumers.remove(consumer);
                 }
             }
-            Write::Look { workspace, at } => {
-                self.change(&WorkKey::Look(workspace.clone()), |work| arm(work, Queue::Index, at.0));
-            }
-            Write::Verify { workspace, at } => {
-                self.change(&WorkKey::Verify(workspace.clone()), |work| arm(work, Queue::Index, at.0));
-            }
+            Write::Look { workspace, at } => self.look_at(WorkKey::Look(workspace.clone()), *at),
+            Write::Verify { workspace, at } => self.look_at(WorkKey::Verify(workspace.clone()), *at),
             Write::Read { workspace, reading, at } => {
                 self.change(&WorkKey::Read(workspace.clone()), |work| {
                     arm(work, Queue::Bulk, at.0);
