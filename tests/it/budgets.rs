@@ -280,7 +280,7 @@ async fn a_reading_is_work_that_leaves_its_workspace_alone() {
     let ask = |reading: &Reading| [Write::Read { workspace: network.clone(), reading: reading.clone(), at: NOW }];
     table.commit(&ask(&reading)).await.unwrap();
     let work = WorkKey::Read(network.clone());
-    assert_eq!(table.due(Queue::Index, NOW, 10).await.unwrap(), std::slice::from_ref(&work));
+    assert_eq!(table.due(Queue::Bulk, NOW, 10).await.unwrap(), std::slice::from_ref(&work));
     assert_eq!(table.around(&network).await.unwrap(), Around::default());
 
     let claimed = table.claim(&work, NOW, LEASE_MS).await.unwrap().unwrap();
@@ -295,7 +295,7 @@ async fn a_reading_is_work_that_leaves_its_workspace_alone() {
     table.commit(&[facts]).await.unwrap();
     table.commit(&ask(&again)).await.unwrap();
     table.commit(&[Write::Forget { workspace: network, version: 1 }]).await.unwrap();
-    assert_eq!(table.due(Queue::Index, NOW, 10).await.unwrap(), [], "a workspace that is gone is not read");
+    assert_eq!(table.due(Queue::Bulk, NOW, 10).await.unwrap(), [], "a workspace that is gone is not read");
 }
 
 #[tokio::test]
@@ -311,7 +311,7 @@ async fn a_survey_goes_on_from_where_it_is() {
     };
     table.commit(&on(&survey)).await.unwrap();
     let work = WorkKey::Survey(host.clone(), organization.clone());
-    assert_eq!(table.due(Queue::Index, NOW, 10).await.unwrap(), std::slice::from_ref(&work));
+    assert_eq!(table.due(Queue::Bulk, NOW, 10).await.unwrap(), std::slice::from_ref(&work));
     let claimed = table.claim(&work, NOW, LEASE_MS).await.unwrap().unwrap();
     assert_eq!(claimed.task, Task::Survey(survey.clone()));
 
@@ -322,7 +322,7 @@ async fn a_survey_goes_on_from_where_it_is() {
     let claimed = table.claim(&work, NOW, LEASE_MS).await.unwrap().unwrap();
     assert_eq!(claimed.task, Task::Survey(next.clone()), "the next page is due though the last is done");
     table.complete(&claimed).await.unwrap();
-    assert_eq!(table.due(Queue::Index, NOW.plus_ms(LEASE_MS), 10).await.unwrap(), []);
+    assert_eq!(table.due(Queue::Bulk, NOW.plus_ms(LEASE_MS), 10).await.unwrap(), []);
     assert_eq!(table.survey(&host, &organization).await.unwrap(), Some((next, false)), "how far it came is kept");
 }
 
@@ -339,13 +339,13 @@ async fn the_first_survey_begins_once() {
     assert_eq!((claimed.attempts, &claimed.task), (1, &Task::Survey(begun)));
 
     table.commit(&first(NOW)).await.unwrap();
-    assert_eq!(table.due(Queue::Index, NOW, 10).await.unwrap(), [], "it is taken still");
+    assert_eq!(table.due(Queue::Bulk, NOW, 10).await.unwrap(), [], "it is taken still");
     table.complete(&claimed).await.unwrap();
     table.commit(&first(NOW.plus_ms(1))).await.unwrap();
-    assert_eq!(table.due(Queue::Index, NOW.plus_ms(LEASE_MS), 10).await.unwrap(), [], "it was there once");
+    assert_eq!(table.due(Queue::Bulk, NOW.plus_ms(LEASE_MS), 10).await.unwrap(), [], "it was there once");
     let beside = [first(NOW).to_vec(), vec![Write::Look { workspace: workspace("network"), at: NOW }]].concat();
     assert!(matches!(table.commit(&beside).await, Err(StoreError::Conflict)));
-    assert_eq!(table.due(Queue::Index, NOW.plus_ms(LEASE_MS), 10).await.unwrap(), []);
+    assert_eq!(table.due(Queue::Bulk, NOW.plus_ms(LEASE_MS), 10).await.unwrap(), []);
 }
 
 #[tokio::test]

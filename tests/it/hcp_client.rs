@@ -385,7 +385,7 @@ async fn a_rate_limit_is_told_and_nothing_is_tried_twice() {
     let limited = answer("429 Too Many Requests", "x-ratelimit-reset: 0.25\r\n", r#"{"errors":[{"status":429}]}"#);
     let far = Far::new(move |_| Deed::Say(limited.clone())).await;
     let error = far.client().create_run(&"ws-1".parse().unwrap(), "m", RunKind::Apply).await.unwrap_err();
-    assert_eq!(error.fault(), Fault::Transient { after_ms: Some(250) });
+    assert_eq!(error.fault(), Fault::Throttled { after_ms: 250 });
     assert!(!error.may_have_had_effect());
     assert_eq!(load(&far.client(), "/state").await.unwrap_err().fault(), error.fault());
     assert_eq!(far.seen().len(), 2);

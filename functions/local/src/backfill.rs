@@ -187,10 +187,10 @@ impl Backfill<'_> {
         let mut told = String::new();
         let (mut quiet, mut waited) = (0, Duration::ZERO);
         loop {
-            let left = self.left(now().plus_ms(AHEAD_MS)).await?;
             let (survey, given_up) = self.table.survey(self.host, self.organization).await?.unwrap_or_default();
-            show(&bar, &survey, left.len());
             let listed = given_up || survey.scope != SurveyScope::All;
+            let left = self.left(now().plus_ms(AHEAD_MS), listed).await?;
+            show(&bar, &survey, left.len());
             // The index of what is due may be a little behind the items themselves.
             quiet = if listed && left.is_empty() && works.is_empty() { quiet + 1 } else { 0 };
             if quiet >= QUIET_LEAST {
@@ -199,7 +199,7 @@ impl Backfill<'_> {
             }
             let mut begun = 0;
             if let Some(indexer) = &self.indexer {
-                begun = works.begin(indexer, &self.left(now()).await?);
+                begun = works.begin(indexer, &self.left(now(), listed).await?);
             }
             if let Some(key) = works.next().await?
                 && let Some(fault) = self.table.fault(&key).await?.filter(|fault| *fault != told)
@@ -239,10 +239,12 @@ impl Backfill<'_> {
         self.table.commit(&[Write::Survey { host, organization, survey, at: now(), seq: None }]).await
     }
 
-    /// The works of this backfill that are due until then.
-    async fn left(&self, until: Timestamp) -> Result<BTreeSet<WorkKey>, StoreError> {
+    /// The works of this backfill that are due until then. `listed`: the list is complete, and what it looks for now and
+    /// then is not part of it.
+    async fn left(&self, until: Timestamp, listed: bool) -> Result<BTreeSet<WorkKey>, StoreError> {
         let due = self.table.due(Queue::Bulk, until, WORKS_MAX).await?;
-        Ok(due.into_iter().filter(|key| self.is_mine(key)).collect())
+        let mine = |key: &WorkKey| self.is_mine(key) && !(listed && matches!(key, WorkKey::Survey(..)));
+        Ok(due.into_iter().filter(mine).collect())
     }
 
     fn is_mine(&self, key: &WorkKey) -> bool {

@@ -32,6 +32,7 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
         &self,
         workspace: &Workspace,
         known: &Known,
+        claimed: &Claimed,
         order: &Order,
         now: Timestamp,
     ) -> Result<Option<Held>, CreateError> {
@@ -39,7 +40,10 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
             let why = format!("no run is created since {}: {}", pause.since, pause.why);
             return Ok(Some(Held { until: now.plus_ms(PAUSED_MS), why }));
         }
-        self.over_budget(workspace, known, order, now).await
+        // What could not be run, and is here again, a person has had taken up again; or its first attempt died before it
+        // could be buried.
+        let refused = known.decision.as_ref().is_some_and(|it| matches!(it.verdict, Verdict::Refused { .. }));
+        self.over_budget(workspace, order, refused && claimed.attempts == 1, now).await
     }
 
     /// Why the workspace, as HCP Terraform describes it now, is not to be run so.
@@ -84,8 +88,8 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
     async fn over_budget(
         &self,
         workspace: &Workspace,
-        known: &Known,
         order: &Order,
+        replayed: bool,
         now: Timestamp,
     ) -> Result<Option<Held>, CreateError> {
         let (store, budgets, run) = (&self.store, self.policy.budgets, &order.marker.0);
@@ -103,10 +107,9 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
             let why = format!("{} runs have been created in this hour", budgets.runs_per_hour);
             return Ok(Some(Held { until: Timestamp((hour + 1) * HOUR_MS), why }));
         }
-        // What could not be run, and is here again, a person has had taken up again.
-        let replayed = known.decision.as_ref().is_some_and(|it| matches!(it.verdict, Verdict::Refused { .. }));
-        if let Some(wave) = order.wave.as_ref().filter(|_| budgets.wave_runs != Budgets::UNLIMITED && !replayed)
-            && !store.join(&Tally::Wave(wave.origin.clone()), run, budgets.wave_runs, now).await?
+        let wave_runs = if replayed { Budgets::UNLIMITED } else { budgets.wave_runs };
+        if let Some(wave) = order.wave.as_ref().filter(|_| budgets.wave_runs != Budgets::UNLIMITED)
+            && !store.join(&Tally::Wave(wave.origin.clone()), run, wave_runs, now).await?
         {
             return Err(CreateError::WaveTooLarge(wave.root.clone(), budgets.wave_runs));
         }

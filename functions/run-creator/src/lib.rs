@@ -152,7 +152,7 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
         if !wanted && !claimed.tried {
             return Ok(Made::Nothing);
         }
-        if let Some(held) = self.held(workspace, &known, order, now).await.map_err(untried)? {
+        if let Some(held) = self.held(workspace, &known, claimed, order, now).await.map_err(untried)? {
             return Ok(Made::Held(held));
         }
         let found = self.terraform.workspace_named(workspace).await.map_err(|error| untried(error.into()))?;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_domain::ports::{
-    FactStore, Inbox, Known, ListPage, Recorded, RunListed, States, StoreError, Tallies, TerraformError, WRITES_MAX,
+    FactStore, Inbox, Known, ListPage, Recorded, RunListed, States, Tallies, TerraformError, WRITES_MAX,
     WorkspaceListed, Write,
 };
 use sluice_domain::{
@@ -45,11 +45,9 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         let at = if rests { now.plus_ms(self.survey_ms) } else { now };
         let (host, organization) = (host.clone(), organization.clone());
         let write = Write::Survey { host, organization, survey: next, at, seq: Some(seq) };
-        match self.store.commit(&[write]).await {
-            // A person has asked for all of it meanwhile.
-            Ok(()) | Err(StoreError::Conflict) => Ok(Next::Done),
-            Err(error) => Err(error.into()),
-        }
+        // If a person has asked for all of it meanwhile, that stands, and this is not done with either.
+        self.store.commit(&[write]).await?;
+        Ok(Next::Done)
     }
 
     /// Takes in one page, and tells what follows. None if there is no such organization.

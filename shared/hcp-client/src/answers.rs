@@ -252,7 +252,7 @@ mod tests {
             (r#"{"name":"a","tag-names":null}"#, Some(None)),
             (r#"{"name":"a","tag-names":["prod","sluice:plan"]}"#, Some(Some(Autonomy::Plan))),
             (r#"{"name":"a","tag-names":["sluice:run","sluice:observe"]}"#, Some(Some(Autonomy::Observe))),
-            (r#"{"name":"a","tag-names":["sluice:"],"effective-tag-bindings":["sluice:run"]}"#, Some(None)),
+            (r#"{"name":"a","tag-names":["sluice"],"effective-tag-bindings":["sluice:run"]}"#, Some(None)),
             (r#"{"name":"a","tag-names":{"sluice":"observe"}}"#, None),
         ] {
             assert_eq!(tagged(json), expect, "{json}");

@@ -129,7 +129,7 @@ mod tests {
             ("retry-after", "Fri, 20 Nov 2026 10:00:00 GMT", 1_000),
             ("date", "now", 1_000),
         ] {
-            assert_eq!(limited(header, value), Fault::Transient { after_ms: Some(ms) }, "{header}: {value}");
+            assert_eq!(limited(header, value), Fault::Throttled { after_ms: ms }, "{header}: {value}");
         }
     }
 

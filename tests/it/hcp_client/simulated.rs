@@ -155,7 +155,7 @@ async fn a_refusal_says_what_to_do() {
     hcp.limits(Limits { per_second: Some(1), ..Limits::NONE });
     let (one, other) = (client.workspace(&id(&hcp, "net")).await, client.workspace(&id(&hcp, "app")).await);
     let limited = [one, other].into_iter().find_map(Result::err).expect("the second is one too many");
-    assert!(matches!(limited.fault(), Fault::Transient { after_ms: Some(1..=1000) }), "{limited:?}");
+    assert!(matches!(limited.fault(), Fault::Throttled { after_ms: 1..=1000 }), "{limited:?}");
 
     hcp.revoke_token(&hcp.token());
     hcp.limits(Limits::NONE);
