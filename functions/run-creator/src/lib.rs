@@ -100,7 +100,7 @@ where
 {
     let Some(claimed) = creator.store.claim(key, now, LEASE_MS).await? else { return Ok(()) };
     let (WorkKey::Create(workspace), Task::Create(order)) = (key, &claimed.task) else { return Ok(()) };
-    let result = match creator.create(workspace, &claimed, order, now).await {
+    let result = match Box::pin(creator.create(workspace, &claimed, order, now)).await {
         Ok(Made::Held(held)) => return creator.hold(workspace, &claimed, held, now).await,
         Ok(Made::Run) => Ok(true),
         Ok(Made::Nothing) => Ok(false),

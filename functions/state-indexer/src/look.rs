@@ -16,7 +16,8 @@ use crate::{CONFLICTS_MAX, IndexError, Indexer, retrying};
 /// The shortest wait before a workspace is looked at again though nothing was heard, in milliseconds.
 const WAIT_LEAST_MS: u64 = 1_000;
 
-/// The shortest wait before whoever waits for a run that moves is looked at though nobody rang, in milliseconds.
+/// How long the wait for a run that moves lasts before it is looked at though nobody rang, where a person is not waited for
+/// at all, in milliseconds.
 const LOST_BELL_MS: u64 = 60_000;
 
 /// How long an order that is in the way of another is given, in milliseconds: as long as run-creator's claim.
@@ -228,7 +229,8 @@ impl Case<'_> {
         let facts: Option<&Facts> = self.graph.number(holder).map(|number| self.graph.facts(number));
         let awaits = |run: &&ActiveRun| run.standing == Standing::AwaitingPerson;
         let since = facts.and_then(|facts| facts.active.values().filter(awaits).map(|run| run.since).max());
-        let Some(since) = since else { return self.now.plus_ms(person_wait_ms.max(LOST_BELL_MS)) };
+        let lost_bell_ms = if person_wait_ms == 0 { LOST_BELL_MS } else { person_wait_ms.max(WAIT_LEAST_MS) };
+        let Some(since) = since else { return self.now.plus_ms(lost_bell_ms) };
         let since = since.max(Timestamp(self.now.0.saturating_sub(person_wait_ms)));
         since.plus_ms(person_wait_ms).max(self.now.plus_ms(WAIT_LEAST_MS))
     }
