@@ -26,6 +26,9 @@ use crate::world::{Event, START, World};
 /// Steps after which a simulation is taken to be without end.
 const STEPS_MAX: u64 = 400_000;
 
+/// The same, for each workspace, where there are many.
+const STEPS_EACH_MAX: u64 = 2_000;
+
 /// Virtual time after which a simulation is taken to be without end.
 const TIME_MAX: u64 = 30 * 24 * 60 * MINUTE;
 
@@ -175,7 +178,8 @@ impl Sim {
             let mut world = self.world();
             world.hcp.now = world.now;
             world.send_out();
-            if self.steps > STEPS_MAX || world.now > START + TIME_MAX {
+            let most = STEPS_MAX.max(STEPS_EACH_MAX * world.hcp.sites.len() as u64);
+            if self.steps > most || world.now > START + TIME_MAX {
                 let text = format!("no rest after {} steps and {} minutes", self.steps, (world.now - START) / MINUTE);
                 world.violated("I5", text);
             }

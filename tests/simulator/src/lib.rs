@@ -19,4 +19,5 @@ pub mod report;
 pub mod scenario;
 pub mod shrink;
 pub mod table;
+pub mod wave;
 pub mod world;
