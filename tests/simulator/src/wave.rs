@@ -4,11 +4,14 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::executor::simulate;
-use crate::scenario::{Deed, SECOND, Scenario, Spec, calm, spec};
+use crate::scenario::{Deed, Rules, SECOND, Scenario, Spec, calm, spec};
 use crate::world::Violation;
 
 /// How many workers serve a wave.
 const WORKERS: usize = 64;
+
+/// How many runs are allowed where more are to be seen than by default.
+const RUNS_MAX: u32 = 50_000;
 
 /// How many steps a wave goes down.
 const LAYERS: usize = 12;
@@ -51,7 +54,11 @@ pub fn organization(workspaces: usize, affected: usize) -> Scenario {
         let first = number == affected || number.is_multiple_of(10);
         specs.push(spec(&if first { Vec::new() } else { vec![number - 1] }));
     }
-    Scenario { workers: WORKERS, ..calm(specs, &[(SECOND, 0, Deed::Change)]) }
+    let mut rules = Rules::default();
+    if affected > rules.budgets.wave_runs as usize {
+        (rules.budgets.wave_runs, rules.budgets.runs_per_hour) = (RUNS_MAX, RUNS_MAX);
+    }
+    Scenario { workers: WORKERS, rules, ..calm(specs, &[(SECOND, 0, Deed::Change)]) }
 }
 
 /// Lets a change of the first workspace run through the organization.
