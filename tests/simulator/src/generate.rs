@@ -222,7 +222,6 @@ const TAGS: [Option<Autonomy>; 4] = [None, Some(Autonomy::Observe), Some(Autonom
 fn deed(rng: &mut Rng, rules: Rules) -> Deed {
     match rng.u8(0..112) {
         0..=44 => Deed::Change,
-        45..=54 => Deed::Run,
         55..=58 => Deed::Confirm,
         59..=61 => Deed::Discard,
         62..=65 => Deed::Cancel,
