@@ -13,6 +13,7 @@ pub mod executor;
 pub mod faults;
 pub mod generate;
 pub mod hcp;
+mod job;
 pub mod mutation;
 pub mod ports;
 pub mod report;
