@@ -119,15 +119,18 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         if claimed.attempts > ATTEMPTS_MAX && !ended {
             return Err(IndexError::NeverEnds(claimed.attempts));
         }
+        // The largest are kept apart, so that the others need not have room for them.
         match (&claimed.key, &claimed.task) {
-            (_, Task::Run(report)) if report.standing.ended() => self.take_in_end(claimed, report, now).await,
+            (_, Task::Run(report)) if report.standing.ended() => Box::pin(self.take_in_end(claimed, report, now)).await,
             (_, Task::Run(report)) => self.take_in_activity(report, now).await,
             (WorkKey::Look(workspace), _) => self.look(workspace, now).await,
             (WorkKey::Waiter { holder, waiter }, _) => self.look_after_waiting(holder, waiter, now).await,
             (WorkKey::Verify(workspace), _) => self.verify(workspace, now).await,
-            (WorkKey::Read(workspace), Task::Read(reading)) => self.take_in_state(workspace, reading, now).await,
+            (WorkKey::Read(workspace), Task::Read(reading)) => {
+                Box::pin(self.take_in_state(workspace, reading, now)).await
+            }
             (WorkKey::Survey(host, organization), Task::Survey(survey)) => {
-                self.survey(host, organization, survey, now).await
+                Box::pin(self.survey(host, organization, survey, now)).await
             }
             // Creating runs is another function's work, and its queue is not this one's.
             (WorkKey::Run(..) | WorkKey::Read(_) | WorkKey::Survey(..) | WorkKey::Create(_), _) => Ok(Next::Done),
