@@ -13,6 +13,7 @@ use crate::mutation::Mutation;
 use crate::report::Summary;
 use crate::scenario::Scenario;
 use crate::shrink::shrink;
+use crate::wave::wave;
 use crate::world::Violation;
 
 /// Runs Sluice's handlers in virtual time against models of the table and of HCP Terraform, and checks what has to hold.
@@ -37,6 +38,12 @@ pub struct Args {
     /// Break something on purpose; `all` breaks one thing after another and tells which seed saw it.
     #[arg(long)]
     pub mutation: Option<String>,
+    /// Tell what a wave costs in an organization of so many workspaces, beside smaller ones.
+    #[arg(long)]
+    pub wave: Option<usize>,
+    /// How many workspaces the wave reaches.
+    #[arg(long, default_value_t = 60)]
+    pub affected: usize,
     /// List what can be broken on purpose.
     #[arg(long)]
     pub list_mutations: bool,
@@ -97,6 +104,9 @@ impl Args {
             }
             return ExitCode::SUCCESS;
         }
+        if let Some(workspaces) = self.wave {
+            return waves(workspaces, self.affected);
+        }
         let threads = self.threads.or(thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
         if self.mutation.as_deref() == Some("all") {
             return self.all_mutations(threads);
@@ -139,6 +149,18 @@ impl Args {
         }
         if unseen == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
+}
+
+/// The same wave in ever larger organizations.
+fn waves(workspaces: usize, affected: usize) -> ExitCode {
+    let sizes = [workspaces / 100, workspaces / 10, workspaces];
+    let waves = sizes.into_iter().filter(|size| *size >= affected).map(|size| wave(size, affected));
+    let mut holds = true;
+    for wave in waves {
+        println!("{wave}");
+        holds &= wave.violation.is_none();
+    }
+    if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn one(scenario: &Scenario) -> ExitCode {

@@ -9,14 +9,14 @@ use bytes::Bytes;
 use http::Request;
 use secrecy::SecretString;
 use sluice_domain::pace::{Lane, Paced};
-use sluice_domain::{AutonomyRules, Policy, Queue, Timestamp, WorkKey};
+use sluice_domain::{AutonomyRules, Policy, Queue, Timestamp};
 use sluice_hcp::signature::{Keys, NOTIFICATION_HEADER, sign};
 use sluice_notification_receiver::Receiver;
 use sluice_run_creator::Creator;
 use sluice_state_indexer::Indexer;
 
 use crate::faults::FaultKind;
-use crate::hcp::Notice;
+use crate::job::Job;
 use crate::mutation::Mutation;
 use crate::ports::Port;
 use crate::report::Report;
@@ -26,6 +26,9 @@ use crate::world::{Event, START, World};
 /// Steps after which a simulation is taken to be without end.
 const STEPS_MAX: u64 = 400_000;
 
+/// The same, for each workspace, where there are many.
+const STEPS_EACH_MAX: u64 = 2_000;
+
 /// Virtual time after which a simulation is taken to be without end.
 const TIME_MAX: u64 = 30 * 24 * 60 * MINUTE;
 
@@ -34,43 +37,6 @@ const QUIET_MS: u64 = 130 * MINUTE;
 
 /// How many surveys have to come to their end after anything changed: one may have begun before.
 const ROUNDS: u64 = 2;
-
-/// What a worker is to do.
-#[derive(Debug, Clone)]
-enum Job {
-    Notice(Notice),
-    Work(WorkKey),
-    Sweep,
-}
-
-impl Job {
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Notice(_) => "receiver",
-            Self::Work(key) if key.queue() == Queue::Create => "creator",
-            Self::Work(_) => "indexer",
-            Self::Sweep => "sweeper",
-        }
-    }
-
-    fn name(&self) -> String {
-        match self {
-            Self::Notice(notice) => format!("run-{} {}", notice.run, notice.status),
-            Self::Work(key) => key.to_string(),
-            Self::Sweep => "what is due".to_owned(),
-        }
-    }
-
-    /// How long the function may run, as it is deployed.
-    fn time_ms(&self) -> u64 {
-        match self {
-            Self::Notice(_) => 10 * SECOND,
-            Self::Work(key) if key.queue() == Queue::Create => sluice_run_creator::LEASE_MS,
-            Self::Work(_) => sluice_state_indexer::LEASE_MS,
-            Self::Sweep => MINUTE,
-        }
-    }
-}
 
 type Life = Pin<Box<dyn Future<Output = bool> + Send>>;
 
@@ -175,7 +141,8 @@ impl Sim {
             let mut world = self.world();
             world.hcp.now = world.now;
             world.send_out();
-            if self.steps > STEPS_MAX || world.now > START + TIME_MAX {
+            let most = STEPS_MAX.max(STEPS_EACH_MAX * world.hcp.sites.len() as u64);
+            if self.steps > most || world.now > START + TIME_MAX {
                 let text = format!("no rest after {} steps and {} minutes", self.steps, (world.now - START) / MINUTE);
                 world.violated("I5", text);
             }

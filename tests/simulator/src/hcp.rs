@@ -315,7 +315,9 @@ impl Hcp {
 
     /// The workspace has run and applied, some time ago.
     fn has_run(&mut self, number: usize) {
-        let at = self.clock() - 3_600_000 + 1_000 * self.runs.len() as u64;
+        // All of it in the last hour, however many there are.
+        let apart = if self.sites.len() > 200 { 10 } else { 1_000 };
+        let at = self.clock() - 3_600_000 + apart * self.runs.len() as u64;
         let run = self.new_run(number, "before", at, Way::Whole);
         let saw = self.look_at_inputs(number);
         let (outputs, content) = self.evaluate(number, self.sites[number].own, &saw);

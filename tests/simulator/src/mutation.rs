@@ -55,6 +55,7 @@ mutations! {
     TagsIgnored "tags-ignored" "What a workspace's tags allow is not read before a run is created.",
     PauseIgnored "pause-ignored" "Runs are created though a person has stopped that.",
     BudgetIgnored "budget-ignored" "There is always room for one more run.",
+    UnderwayLeaks "underway-leaks" "A run that is over is never counted out.",
     LooksDropped "looks-dropped" "The end of a run has nobody looked at.",
 }
 

@@ -206,7 +206,9 @@ impl Tallies for Port {
 
     async fn leave(&self, tally: &Tally, run: &str) -> Result<(), StoreError> {
         self.table("leave", true, |world| {
-            world.table.leave(tally, run);
+            if world.scenario.mutation != Some(Mutation::UnderwayLeaks) {
+                world.table.leave(tally, run);
+            }
             Ok(())
         })
         .await

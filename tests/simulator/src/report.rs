@@ -35,6 +35,8 @@ pub struct Report {
     pub items: (u64, u64),
     /// Requests to HCP Terraform, most in a second, most look-ups of run lists in a minute.
     pub requests: (u64, usize, usize),
+    /// Writes of the table for turns.
+    pub turn_writes: u64,
     /// What happened, if it was to be told.
     pub log: Vec<String>,
 }
@@ -53,6 +55,7 @@ impl Report {
             injected: std::mem::take(&mut world.injected),
             items: (world.table.usage.reads, world.table.usage.writes),
             requests: (world.meter.requests, world.meter.per_second_max, world.meter.finds_per_minute_max),
+            turn_writes: world.meter.turn_writes,
             log: world.log.take().unwrap_or_default(),
             ..Self::default()
         };

@@ -235,3 +235,136 @@ fn late_news_does_not_bring_back_a_name_that_is_lost() {
         ours(&Scenario { faults, seed, ..calm(chain(2), &deeds) });
     }
 }
+
+#[test]
+fn what_a_person_stops_waits_until_that_person_lets_it_go_on() {
+    let deeds = [(0, 0, Deed::Pause), (SECOND, 0, Deed::Change)];
+    let (runs, report) = ours(&calm(chain(3), &deeds));
+    assert_eq!(runs, [0, 0, 0]);
+    assert_eq!(report.decisions[&1], "runs, because of acme/w00 (o0)");
+    let (runs, _) = ours(&calm(chain(3), &[&deeds[..], &[(60 * MINUTE, 0, Deed::Resume)]].concat()));
+    assert_eq!(runs, [0, 1, 1]);
+}
+
+#[test]
+fn a_burst_of_changes_is_one_run_where_outputs_have_to_settle() {
+    let deeds = [0, 30, 60, 90].map(|after| (after * SECOND, 0, Deed::Change));
+    assert_eq!(ours(&calm(chain(2), &deeds)).0, [0, 4]);
+    let rules = Rules { settle_ms: 60 * SECOND, ..Rules::default() };
+    assert_eq!(ours(&Scenario { rules, ..calm(chain(2), &deeds) }).0, [0, 1]);
+}
+
+#[test]
+fn where_only_a_plan_is_allowed_a_person_applies() {
+    let rules = Rules { autonomy: Autonomy::Plan, ..Rules::default() };
+    let deeds = [(SECOND, 0, Deed::Change), (30 * MINUTE, 0, Deed::Run)];
+    let (runs, report) = ours(&Scenario { rules, ..calm(chain(3), &deeds) });
+    assert_eq!(runs, [0, 1, 0]);
+    assert!(report.decisions[&1].ends_with("a person applies"), "{}", report.decisions[&1]);
+    let deeds = [&deeds[..], &[(60 * MINUTE, 1, Deed::Run)]].concat();
+    let (runs, report) = ours(&Scenario { rules, ..calm(chain(3), &deeds) });
+    assert_eq!(runs, [0, 1, 1]);
+    assert_eq!(report.decisions[&1], "nothing it reads has changed");
+}
+
+#[test]
+fn a_tag_is_obeyed_by_the_very_next_run() {
+    let tag = |autonomy| Deed::Tag(Some(autonomy));
+    let deeds = [(0, 1, tag(Autonomy::Observe)), (0, 2, tag(Autonomy::Plan)), (SECOND, 0, Deed::Change)];
+    let (runs, report) = ours(&calm(graph(&[&[], &[0], &[0], &[0]]), &deeds));
+    assert_eq!(runs, [0, 0, 1, 1]);
+    assert!(report.decisions[&1].ends_with("only observing is allowed"), "{}", report.decisions[&1]);
+}
+
+#[test]
+fn a_backfill_runs_nobody_and_knows_everybody() {
+    let rules = Rules { backfill: true, survey: true, ..Rules::default() };
+    for seed in 0..20 {
+        let (runs, _) = ours(&Scenario { rules, known: false, seed, ..calm(diamond(), &[]) });
+        assert_eq!(runs, [0, 0, 0, 0]);
+        let change = [(30 * MINUTE, 0, Deed::Change)];
+        assert_eq!(ours(&Scenario { rules, known: false, seed, ..calm(diamond(), &change) }).0, [0, 1, 1, 1]);
+    }
+}
+
+#[test]
+fn no_more_runs_are_under_way_than_may_be() {
+    let budgets = Budgets { concurrent_runs: 1, ..Budgets::default() };
+    let rules = Rules { budgets, ..Rules::default() };
+    let (runs, report) = ours(&Scenario { rules, ..calm(diamond(), &[(SECOND, 0, Deed::Change)]) });
+    assert_eq!(runs, [0, 1, 1, 1]);
+    assert!(report.virtual_ms > 2 * MINUTE);
+}
+
+/// As d8acd88 has it.
+#[test]
+fn the_first_state_of_a_workspace_is_waited_for() {
+    let faults = Profile { state_lag_ms: 2 * MINUTE, ..Profile::calm() };
+    for seed in 0..20 {
+        let deeds = [(SECOND, 0, Deed::Remake), (30 * MINUTE, 0, Deed::Change)];
+        ours(&Scenario { faults, seed, ..calm(chain(2), &deeds) });
+    }
+}
+
+/// As 5b2dcbb and a198d76 have it, where the end of the old run is heard late.
+#[test]
+fn the_late_end_of_a_run_from_before_holds_nobody() {
+    let mut workspaces = chain(2);
+    workspaces[0] = Spec { plan_ms: 10 * SECOND, ..spec(&[]) };
+    let faults = Profile { late: 5_000, ..Profile::calm() };
+    for seed in 0..60 {
+        let deeds = [(SECOND, 0, Deed::Change), (25 * SECOND, 0, Deed::Remake)];
+        ours(&Scenario { faults, seed, ..calm(workspaces.clone(), &deeds) });
+    }
+}
+
+/// As 650eace has it.
+#[test]
+fn what_becomes_due_while_an_order_is_carried_out_is_not_lost() {
+    let faults = Profile { death: 500, lose: 3_000, ..Profile::calm() };
+    let mut workspaces = chain(2);
+    (workspaces[1].plan_ms, workspaces[1].apply_ms) = (3 * SECOND, 3 * SECOND);
+    for seed in 0..100 {
+        let deeds = [0, 20, 40, 60, 80].map(|after| (after * SECOND, 0, Deed::Change));
+        ours(&Scenario { faults, seed, ..calm(workspaces.clone(), &deeds) });
+    }
+}
+
+/// As 9d8c243 has it.
+#[test]
+fn a_workspace_renamed_while_it_runs_is_not_followed_under_both_names() {
+    let mut workspaces = chain(2);
+    workspaces[0].plan_ms = 15 * MINUTE;
+    let faults = Profile { lose: 3_000, ..Profile::calm() };
+    for seed in 0..40 {
+        let deeds = [(SECOND, 0, Deed::Change), (5 * MINUTE, 0, Deed::Rename), (60 * MINUTE, 1, Deed::Run)];
+        ours(&Scenario { faults, seed, ..calm(workspaces.clone(), &deeds) });
+    }
+}
+
+/// As db15199 has it.
+#[test]
+fn a_cycle_that_dissolves_leaves_nobody_waiting() {
+    let workspaces = graph(&[&[2], &[0], &[1], &[2]]);
+    for seed in 0..40 {
+        let deeds = [(SECOND, 1, Deed::Change), (2 * MINUTE, 0, Deed::Destroy), (60 * MINUTE, 1, Deed::Change)];
+        ours(&Scenario { seed, ..calm(workspaces.clone(), &deeds) });
+    }
+}
+
+/// What seed 42457 of earlier scenarios showed: a consumer that is made anew has seen what its own run read, which may be
+/// more than is known of its producer.
+#[test]
+fn a_consumer_made_anew_has_seen_only_what_its_own_run_read() {
+    let faults = Profile { late: 4_000, lose: 2_000, ..Profile::calm() };
+    for seed in 0..200 {
+        let deeds = [
+            (SECOND, 0, Deed::Change),
+            (MINUTE, 1, Deed::Remake),
+            (2 * MINUTE, 0, Deed::Remake),
+            (4 * MINUTE, 0, Deed::Change),
+            (40 * MINUTE, 1, Deed::Run),
+        ];
+        ours(&Scenario { faults, seed, ..calm(chain(3), &deeds) });
+    }
+}

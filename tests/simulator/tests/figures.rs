@@ -4,6 +4,7 @@ use sluice_simulator::cli::search;
 use sluice_simulator::executor::{simulate, simulate_traced};
 use sluice_simulator::generate::scenario;
 use sluice_simulator::mutation::Mutation;
+use sluice_simulator::wave::wave;
 
 /// Within how many seeds each breakage on purpose is seen.
 const SEEDS: u64 = 3_000;
@@ -24,6 +25,19 @@ fn whatever_is_broken_on_purpose_is_seen() {
         .map(|mutation| mutation.name())
         .collect();
     assert_eq!(unseen, Vec::<&str>::new());
+}
+
+#[test]
+fn a_wave_costs_what_it_reaches_whatever_else_there_is() {
+    let cost = |workspaces| {
+        let wave = wave(workspaces, 60);
+        assert_eq!(wave.violation, None);
+        (wave.runs, wave.items, wave.requests)
+    };
+    let (runs, items, requests) = cost(100);
+    assert_eq!(cost(1_000), (runs, items, requests));
+    assert_eq!(runs, 60);
+    assert!(requests <= 5 * runs, "{requests} requests for {runs} runs");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sluice_domain::ports::{StoreError, Write};
-use sluice_domain::{Host, Organization, Queue, RunReport, Survey, Timestamp, WorkKey, Workspace};
+use sluice_domain::{Host, Order, Organization, Queue, RunReport, Survey, Timestamp, WorkKey, Workspace};
 
 use super::work::arm;
 use super::{FactsItem, Table};
@@ -85,8 +85,8 @@ impl Table {
         });
     }
 
-    fn look_at(&mut self, key: WorkKey, at: Timestamp) {
-        self.change(&key, |work| arm(work, Queue::Index, at.0));
+    fn look_at(&mut self, key: &WorkKey, at: Timestamp) {
+        self.change(key, |work| arm(work, Queue::Index, at.0));
     }
 
     /// Makes one change, whatever its condition says.
@@ -110,8 +110,8 @@ impl Table {
                     consumers.remove(consumer);
                 }
             }
-            Write::Look { workspace, at } => self.look_at(WorkKey::Look(workspace.clone()), *at),
-            Write::Verify { workspace, at } => self.look_at(WorkKey::Verify(workspace.clone()), *at),
+            Write::Look { workspace, at } => self.look_at(&WorkKey::Look(workspace.clone()), *at),
+            Write::Verify { workspace, at } => self.look_at(&WorkKey::Verify(workspace.clone()), *at),
             Write::Read { workspace, reading, at } => {
                 self.change(&WorkKey::Read(workspace.clone()), |work| {
                     arm(work, Queue::Bulk, at.0);
@@ -142,15 +142,7 @@ impl Table {
             Write::NoWaiter { holder, waiter } => {
                 self.remove(&WorkKey::Waiter { holder: holder.clone(), waiter: waiter.clone() });
             }
-            Write::Order { workspace, order } => {
-                self.stirs += 1;
-                self.change(&WorkKey::Create(workspace.clone()), |work| {
-                    arm(work, Queue::Create, order.decided_at.0);
-                    work.tried = false;
-                    work.fault = None;
-                    work.order = Some(order.clone());
-                });
-            }
+            Write::Order { workspace, order } => self.order(workspace, order),
             Write::Watch { report, until } => self.watch(report, *until),
             Write::Forget { workspace, .. } => {
                 self.usage.writes += 3;
@@ -161,6 +153,16 @@ impl Table {
                 self.stirs += 1;
             }
         }
+    }
+
+    fn order(&mut self, workspace: &Workspace, order: &Order) {
+        self.stirs += 1;
+        self.change(&WorkKey::Create(workspace.clone()), |work| {
+            arm(work, Queue::Create, order.decided_at.0);
+            work.tried = false;
+            work.fault = None;
+            work.order = Some(order.clone());
+        });
     }
 
     /// Upserts news of a run that Sluice created, leaving alone what is there.
