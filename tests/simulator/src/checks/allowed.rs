@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sluice_domain::{Autonomy, Budgets, RunKind, WorkspaceId};
+use sluice_domain::{Autonomy, Budgets, Policy, RunKind, Timestamp, WorkspaceId};
 
-use crate::hcp::Way;
+use crate::hcp::{Way, run_id};
 use crate::ports::Seat;
 use crate::scenario::{Deed, MINUTE};
 use crate::world::{Made, World};
@@ -52,6 +52,7 @@ impl World {
             self.hcp.runs[made.run].way != Way::PlanOnly
                 && !self.taken_in.contains_key(&made.run)
                 && !self.moves_about(made.workspace)
+                && !self.is_forgotten(made, seat.started)
         };
         let under_way = self.made.iter().filter(counts).count();
         if concurrent_runs != Budgets::UNLIMITED && under_way > concurrent_runs as usize {
@@ -66,6 +67,13 @@ impl World {
                 self.violated("I4", format!("run-{run} in w{workspace:02} plans once more for the same inputs"));
             }
         }
+    }
+
+    /// Whether the run has waited for a person, or for its turn, for so long that it gives up its place.
+    fn is_forgotten(&self, made: &Made, now: u64) -> bool {
+        let facts = self.table.facts_of(&self.hcp.sites[made.workspace].name);
+        let run = facts.and_then(|facts| facts.active.get(&run_id(made.run)));
+        run.is_some_and(|run| run.awaits_too_long(&Policy::default(), Timestamp(now)))
     }
 
     /// Whether the workspace is ever known by another name, or made anew: its runs are lost sight of.
