@@ -31,7 +31,6 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
     pub(crate) async fn held(
         &self,
         workspace: &Workspace,
-        known: &Known,
         claimed: &Claimed,
         order: &Order,
         now: Timestamp,
@@ -40,10 +39,7 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
             let why = format!("no run is created since {}: {}", pause.since, pause.why);
             return Ok(Some(Held { until: now.plus_ms(PAUSED_MS), why }));
         }
-        // What could not be run, and is here again, a person has had taken up again; or its first attempt died before it
-        // could be buried.
-        let refused = known.decision.as_ref().is_some_and(|it| matches!(it.verdict, Verdict::Refused { .. }));
-        self.over_budget(workspace, order, refused && claimed.attempts == 1, now).await
+        self.over_budget(workspace, claimed, order, now).await
     }
 
     /// Why the workspace, as HCP Terraform describes it now, is not to be run so.
@@ -51,13 +47,14 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
         &self,
         workspace: &Workspace,
         found: &WorkspaceFound,
+        claimed: &Claimed,
         order: &Order,
         now: Timestamp,
     ) -> Result<Option<Held>, CreateError> {
         match (self.policy.autonomy.of(workspace, found.tagged), order.kind) {
             (Autonomy::Run, RunKind::Apply) | (Autonomy::Plan, RunKind::PlanOnly) => Ok(None),
             (autonomy, _) => {
-                self.count_out(workspace, order, now).await?;
+                self.count_out(workspace, order, claimed.tried, now).await?;
                 self.decide_anew(workspace, found, autonomy, now).await.map(Some)
             }
         }
@@ -88,8 +85,8 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
     async fn over_budget(
         &self,
         workspace: &Workspace,
+        claimed: &Claimed,
         order: &Order,
-        replayed: bool,
         now: Timestamp,
     ) -> Result<Option<Held>, CreateError> {
         let (store, budgets, run) = (&self.store, self.policy.budgets, &order.marker.0);
@@ -103,11 +100,11 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
         if budgets.runs_per_hour != Budgets::UNLIMITED
             && !store.join(&Tally::Hour(hour), run, budgets.runs_per_hour, now).await?
         {
-            self.count_out(workspace, order, now).await?;
+            self.count_out(workspace, order, claimed.tried, now).await?;
             let why = format!("{} runs have been created in this hour", budgets.runs_per_hour);
             return Ok(Some(Held { until: Timestamp((hour + 1) * HOUR_MS), why }));
         }
-        let wave_runs = if replayed { Budgets::UNLIMITED } else { budgets.wave_runs };
+        let wave_runs = if claimed.replayed { Budgets::UNLIMITED } else { budgets.wave_runs };
         if let Some(wave) = order.wave.as_ref().filter(|_| budgets.wave_runs != Budgets::UNLIMITED)
             && !store.join(&Tally::Wave(wave.origin.clone()), run, wave_runs, now).await?
         {
@@ -128,7 +125,11 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
         let mut freed = false;
         for counted in counted {
             let Some(workspace) = Marker::counted_workspace(&counted) else { continue };
-            let alive = known.get(&workspace).is_some_and(|it| it.ordered || it.facts.active.values().any(moves));
+            // An order of another run is no reason: it may be the one that waits for this place.
+            let ordered = |it: &Known| {
+                it.ordered && it.order.as_ref().is_some_and(|order| order.marker.counted_in(&workspace) == counted)
+            };
+            let alive = known.get(&workspace).is_some_and(|it| ordered(it) || it.facts.active.values().any(moves));
             if !alive {
                 self.store.leave(&Tally::UnderWay, &counted).await?;
                 freed = true;
@@ -137,16 +138,21 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
         if freed { self.store.join(&Tally::UnderWay, run, most, now).await } else { Ok(false) }
     }
 
-    /// The run of `order` is not going to be, or not now.
+    /// The run of `order` is not going to be, or not now. `tried`: it may be all the same, and counts for its hour and its
+    /// wave; that nothing is under way shows by itself.
     pub(crate) async fn count_out(
         &self,
         workspace: &Workspace,
         order: &Order,
+        tried: bool,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let budgets = self.policy.budgets;
         if budgets.concurrent_runs != Budgets::UNLIMITED {
             self.store.leave(&Tally::UnderWay, &order.marker.counted_in(workspace)).await?;
+        }
+        if tried {
+            return Ok(());
         }
         if budgets.runs_per_hour != Budgets::UNLIMITED {
             self.store.leave(&Tally::Hour(now.0 / HOUR_MS), &order.marker.0).await?;

@@ -120,7 +120,8 @@ where
         Some(error) => creator.refuse(workspace, order, error, later).await?,
         None => creator.store.commit(&[later]).await?,
     }
-    creator.count_out(workspace, order, now).await?;
+    let tried = claimed.tried || matches!(&result, Err(failed) if failed.tried);
+    creator.count_out(workspace, order, tried, now).await?;
     conclude(&creator.store, &claimed, result.map(|_| Next::Done), now).await?;
     creator.store.commit(&[Write::Look { workspace: workspace.clone(), at: now }]).await
 }
@@ -152,7 +153,7 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
         if !wanted && !claimed.tried {
             return Ok(Made::Nothing);
         }
-        if let Some(held) = self.held(workspace, &known, claimed, order, now).await.map_err(untried)? {
+        if let Some(held) = self.held(workspace, claimed, order, now).await.map_err(untried)? {
             return Ok(Made::Held(held));
         }
         let found = self.terraform.workspace_named(workspace).await.map_err(|error| untried(error.into()))?;
@@ -163,7 +164,7 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
             Some(run) => run,
             None if !wanted => return Ok(Made::Nothing),
             None => {
-                if let Some(held) = self.forbidden(workspace, &found, order, now).await.map_err(untried)? {
+                if let Some(held) = self.forbidden(workspace, &found, claimed, order, now).await.map_err(untried)? {
                     return Ok(Made::Held(held));
                 }
                 self.create_run(workspace, &found.id, order).await.map_err(|error| {

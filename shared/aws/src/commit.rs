@@ -107,7 +107,7 @@ impl Table {
                         &Key::of(workspace, CREATE),
                         Queue::Create,
                         order.decided_at,
-                        ", body = :body, tried = :false REMOVE fault",
+                        ", body = :body, tried = :false REMOVE fault, replayed",
                     )
                     .condition_expression("attribute_not_exists(due_at) OR #queue = :dead")
                     .expression_attribute_values(":dead", string(Queue::Dead.as_str()))

@@ -52,7 +52,8 @@ impl Table {
         let update = self
             .update(key)
             .update_expression(
-                "SET #queue = :queue, bell = :queue, due_at = :now, attempts = :zero ADD seq :one REMOVE fault",
+                "SET #queue = :queue, bell = :queue, due_at = :now, attempts = :zero, replayed = :true \
+                 ADD seq :one REMOVE fault",
             )
             .condition_expression("#queue = :dead")
             .expression_attribute_names("#queue", "queue")
@@ -60,6 +61,7 @@ impl Table {
             .expression_attribute_values(":dead", string(Queue::Dead.as_str()))
             .expression_attribute_values(":now", number(now.0))
             .expression_attribute_values(":zero", number(0))
+            .expression_attribute_values(":true", aws_sdk_dynamodb::types::AttributeValue::Bool(true))
             .expression_attribute_values(":one", number(1));
         Ok(send(update, "to replay work").await?.is_some())
     }

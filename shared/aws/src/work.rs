@@ -66,11 +66,18 @@ impl Worklist for Table {
             WorkKey::Create(_) => Task::Create(fields.body()?),
         };
         let attempts = u32::try_from(fields.number("attempts")?).unwrap_or(u32::MAX).saturating_add(1);
-        Ok(Some(Claimed { key: key.clone(), seq: fields.number("seq")?, attempts, tried: fields.flag("tried"), task }))
+        Ok(Some(Claimed {
+            key: key.clone(),
+            seq: fields.number("seq")?,
+            attempts,
+            tried: fields.flag("tried"),
+            replayed: fields.flag("replayed"),
+            task,
+        }))
     }
 
     async fn complete(&self, claimed: &Claimed) -> Result<(), StoreError> {
-        let update = self.held(claimed).update_expression("REMOVE due_at, bell, fault, tried");
+        let update = self.held(claimed).update_expression("REMOVE due_at, bell, fault, tried, replayed");
         send(update, "to complete work").await.map(drop)
     }
 

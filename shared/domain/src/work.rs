@@ -106,6 +106,8 @@ pub struct Claimed {
     pub attempts: u32,
     /// An earlier attempt may have had its effect: look before acting.
     pub tried: bool,
+    /// It was given up, and a person has had it taken up again.
+    pub replayed: bool,
     /// What is to be done.
     pub task: Task,
 }

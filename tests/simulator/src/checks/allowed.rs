@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sluice_domain::{Autonomy, Budgets, Policy, RunKind, Timestamp, WorkspaceId};
+use sluice_domain::{Autonomy, Budgets, Policy, RunKind, WorkspaceId};
 
-use crate::hcp::{Way, run_id};
+use crate::hcp::Way;
 use crate::ports::Seat;
 use crate::scenario::{Deed, MINUTE};
 use crate::world::{Made, World};
@@ -69,11 +69,11 @@ impl World {
         }
     }
 
-    /// Whether the run has waited for a person, or for its turn, for so long that it gives up its place.
+    /// Whether the run is so old that it may have waited for a person, or for its turn, long enough to give up its place;
+    /// by its own clock, which may be off.
     fn is_forgotten(&self, made: &Made, now: u64) -> bool {
-        let facts = self.table.facts_of(&self.hcp.sites[made.workspace].name);
-        let run = facts.and_then(|facts| facts.active.get(&run_id(made.run)));
-        run.is_some_and(|run| run.awaits_too_long(&Policy::default(), Timestamp(now)))
+        let old = self.hcp.runs[made.run].created_at + Policy::default().person_wait_ms;
+        now + 3 * MINUTE >= old
     }
 
     /// Whether the workspace is ever known by another name, or made anew: its runs are lost sight of.

@@ -57,7 +57,7 @@ impl Table {
             WorkKey::Create(_) => Task::Create(old.order?),
         };
         let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
-        Some(Claimed { key: key.clone(), seq: old.seq.unwrap_or(0), attempts, tried: old.tried, task })
+        Some(Claimed { key: key.clone(), seq: old.seq.unwrap_or(0), attempts, tried: old.tried, replayed: false, task })
     }
 
     /// Changes work that is still as its claim left it.
