@@ -1,7 +1,9 @@
 //! What is checked at the very effect that would break it.
 
 use sluice_domain::ports::{CreatedRun, Pause, StoreError, TerraformError, Write};
-use sluice_domain::{Budgets, Order, RunKind, Standing, Survey, SurveyScope, Timestamp, Verdict, WorkKey, WorkspaceId};
+use sluice_domain::{
+    Budgets, Cause, Order, RunKind, Standing, Survey, SurveyScope, Timestamp, Verdict, WorkKey, WorkspaceId,
+};
 
 use crate::hcp::{number_of, run_id};
 use crate::ports::Seat;
@@ -135,8 +137,10 @@ impl World {
             self.violated("I4", format!("run-{other} and run-{run} in w{workspace:02} both carry {marker}"));
             return None;
         }
-        // That an idle workspace was renamed shows when it runs next: until then it is known under its old name.
-        let renamed = self.hcp.sites[workspace].name != name;
+        // That an idle workspace was renamed shows when it runs next: until then it is known under its old name, to those
+        // who read it too.
+        let lost = |cause: &Cause| self.hcp.by_name(&cause.producer).is_none();
+        let renamed = self.hcp.sites[workspace].name != name || order.causes.iter().any(lost);
         if !renamed && !self.finds_something_new(workspace, decided) {
             let text = format!("run-{run} in w{workspace:02} finds nothing that the run before it had not seen");
             self.violated("I3", text);
