@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sluice_domain::ports::{FactStore, Write};
+use sluice_domain::ports::{FactStore, Pause, Tallies, Write};
 use sluice_domain::{AutonomyRules, Budgets, Policy, Survey, SurveyScope};
 use sluice_lambda::now;
 use sluice_tests::hcp::{Exceeded, NotificationFault, NotificationMishap, RunOptions, Timings};
@@ -320,5 +320,67 @@ async fn a_wide_wave_stays_within_the_limit_of_requests() {
     world.rest().await;
     assert_eq!((0..20).map(|n| world.runs(&format!("b{n}")).len()).sum::<usize>(), 20);
     assert_eq!(world.hcp.exceeded(), Exceeded::default());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_first_word_of_any_run_has_lost_notifications_looked_for_from_then_on() {
+    let world = World::of("network\n eks: network").await;
+    let organization = world.hcp.organization().parse().unwrap();
+    assert!(world.table.survey(&world.terraform, &organization).await.unwrap().is_some());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_tag_that_allows_more_than_the_default_counts_once_its_workspace_has_run() {
+    let policy = Policy { autonomy: AutonomyRules::all(sluice_domain::Autonomy::Observe), ..Policy::default() };
+    let world = World::with(Settings { policy, ..Settings::default() }, |hcp| {
+        add(hcp, "network\n eks: network\n rds: network");
+        hcp.set_tags("eks", &["sluice:run"]);
+    })
+    .await;
+    world.change("network");
+    world.rest().await;
+    assert_eq!(world.counts(), "eks 1, network 1");
+    // And once it is taken away, and the workspace has run, it counts no longer.
+    world.hcp.set_tags("eks", &[]);
+    world.hcp.start_run("eks", RunOptions::new("by hand"));
+    world.rest().await;
+    world.change("network");
+    world.rest().await;
+    assert_eq!(world.counts(), "eks 2, network 2");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_change_while_an_order_is_held_reaches_every_reader() {
+    let autonomy: AutonomyRules = "*/eks=plan".parse().unwrap();
+    let policy = Policy { autonomy, ..Policy::default() };
+    let world = World::with(Settings { policy, ..Settings::default() }, |hcp| {
+        add(hcp, "network\n eks: network\n zeta: network");
+    })
+    .await;
+    world.table.set_paused(Some(&Pause { since: now(), why: "a freeze".to_owned() })).await.unwrap();
+    world.change("network");
+    world.until_held("eks", "a freeze").await;
+    let before = world.known("zeta").await.decision.unwrap().inputs;
+    world.change("network");
+    let decided_anew = async {
+        while world.known("zeta").await.decision.unwrap().inputs == before {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), decided_anew).await.unwrap();
+    assert_eq!(world.table.dead_letters(10).await.unwrap(), []);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_a_backfill_finds_runs_for_what_was_heard_to_change_before() {
+    let world = World::unheard(Settings::default(), |hcp| add(hcp, "network\n eks: network")).await;
+    world.change("network");
+    world.rest().await;
+    survey(&world, SurveyScope::All).await;
+    assert_eq!(world.counts(), "eks 1, network 1");
     world.stop().await;
 }

@@ -342,6 +342,22 @@ async fn a_dead_order_that_may_have_had_its_effect_is_looked_for_when_it_is_repl
 }
 
 #[tokio::test]
+async fn an_order_that_waits_is_not_carried_out_once_a_person_has_failed_with_the_same_inputs() {
+    let store = Embedded::open(None).await.unwrap();
+    let table = store.table.clone();
+    let run = Some("run-9".parse().unwrap());
+    let decision =
+        Decision { verdict: Verdict::Refused { run, why: "errored".into() }, causes: Vec::new(), inputs: None };
+    let refused = Write::Decision { workspace: ws("c"), decision, at: NOW };
+    let ordered = Write::Order { workspace: ws("c"), order: order() };
+    table.commit(&[facts("c", reader(&[])), ordered, refused]).await.unwrap();
+    let terraform = FakeRuns::default();
+    let creator = Creator { store: table.clone(), terraform, policy: Policy::default(), watch_ms: 600_000 };
+    sluice_run_creator::handle(&creator, &WorkKey::Create(ws("c")), NOW).await.unwrap();
+    assert_eq!(creator.terraform.created.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
 async fn an_order_that_waits_is_not_carried_out_once_a_person_ran_the_workspace() {
     let world = World::of("a\n b: a").await;
     world.hcp.faults(|faults| faults.api.push(ApiFault::next(Route::CreateRun, 2, ApiMishap::Status(503))));
