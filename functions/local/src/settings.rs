@@ -8,7 +8,7 @@ use sluice_aws::Table;
 use sluice_aws::secrets::{resolve, resolve_lists};
 use sluice_domain::Policy;
 use sluice_hcp::signature::Keys;
-use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, api_requests_per_second, policy};
+use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, api_requests_per_second, interval_ms, policy};
 use sluice_state_indexer::{WATCH_MS, survey_ms};
 
 use crate::functions::Parts;
@@ -60,7 +60,7 @@ impl Settings {
         };
         let ca_bundle = env.optional::<String>("SLUICE_CA_BUNDLE");
         let policy = policy(&mut env);
-        let watch_ms = watch_ms(&mut env);
+        let watch_ms = interval_ms(&mut env, "SLUICE_WATCH_SECONDS", WATCH_MS);
         let survey_ms = survey_ms(&mut env);
         let api_requests_per_second = api_requests_per_second(&mut env);
         env.finish(|| {
@@ -111,14 +111,4 @@ impl Settings {
 #[must_use]
 pub fn table_name(vars: &BTreeMap<String, String>) -> Option<&str> {
     vars.get(TABLE_VARIABLE).map(|name| name.trim()).filter(|name| !name.is_empty())
-}
-
-fn watch_ms(env: &mut Env<'_>) -> Option<u64> {
-    const VARIABLE: &str = "SLUICE_WATCH_SECONDS";
-    let seconds = env.or(VARIABLE, WATCH_MS / 1000)?;
-    if seconds == 0 {
-        env.fault(VARIABLE, "is 0, which would ask without a pause");
-        return None;
-    }
-    Some(seconds.saturating_mul(1000))
 }

@@ -10,7 +10,7 @@ use sluice_domain::Policy;
 use sluice_domain::pace::{Lane, Paced};
 use sluice_hcp::digest::Digester;
 use sluice_hcp_client::{Client, Settings, SettingsError};
-use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, api_requests_per_second, policy};
+use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, api_requests_per_second, interval_ms, policy};
 
 use crate::{Indexer, SURVEY_MS, WATCH_MS};
 
@@ -99,13 +99,7 @@ pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Indexer<Table, P
 
 /// How often what no notification told is looked for: `SLUICE_SURVEY_SECONDS`, in milliseconds.
 pub fn survey_ms(env: &mut Env<'_>) -> Option<u64> {
-    const VARIABLE: &str = "SLUICE_SURVEY_SECONDS";
-    let seconds = env.or(VARIABLE, SURVEY_MS / 1000)?;
-    if seconds == 0 {
-        env.fault(VARIABLE, "is 0, which would ask without a pause");
-        return None;
-    }
-    Some(seconds.saturating_mul(1000))
+    interval_ms(env, "SLUICE_SURVEY_SECONDS", SURVEY_MS)
 }
 
 fn in_order(secrets: Vec<SecretString>) -> [SecretString; 2] {

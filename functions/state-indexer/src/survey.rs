@@ -228,11 +228,9 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
 
     /// Whether the workspace has not seen something that came after everything was first read.
     async fn reads_what_changed(&self, workspace: &Workspace, facts: &Facts) -> Result<bool, IndexError> {
-        let others: BTreeSet<Workspace> = facts.producers.keys().filter(|name| *name != workspace).cloned().collect();
-        let known = self.store.facts(&others).await?;
-        let came_since = |facts: &Facts| facts.state.as_ref().is_some_and(|state| !state.baseline);
-        let changed = known.into_iter().map(|(name, known)| (name, known.facts)).filter(|(_, facts)| came_since(facts));
-        Ok(facts.has_unseen(&changed.collect()))
+        let mut producers = self.producers(workspace, facts, None).await?;
+        producers.retain(|_, facts| facts.state.as_ref().is_some_and(|state| !state.baseline));
+        Ok(facts.has_unseen(&producers))
     }
 }
 

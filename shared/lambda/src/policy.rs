@@ -48,6 +48,16 @@ pub fn api_requests_per_second(env: &mut Env<'_>) -> Option<u32> {
     Some(per_second)
 }
 
+/// How often something is asked, in milliseconds, from a variable in seconds. Without a pause is not allowed.
+pub fn interval_ms(env: &mut Env<'_>, name: &'static str, default_ms: u64) -> Option<u64> {
+    let interval_ms = seconds(env, name, default_ms)?;
+    if interval_ms == 0 {
+        env.fault(name, "is 0, which would ask without a pause");
+        return None;
+    }
+    Some(interval_ms)
+}
+
 const LEAST_REQUESTS_PER_SECOND: u32 = 6;
 
 /// Rules by pattern: `SLUICE_AUTONOMY_RULES`.
