@@ -10,6 +10,7 @@ mod facts;
 mod fault;
 mod fold;
 pub mod foresee;
+pub mod gate;
 mod graph;
 mod names;
 pub mod pace;
@@ -30,7 +31,10 @@ pub use facts::{ActiveRun, Edge, Facts, Findings, Found, InputsKey, Outputs, Pla
 pub use fault::{Classify, Fault, backoff_ms, chain};
 pub use fold::{Seen, TOMBSTONE_MS};
 pub use graph::Graph;
-pub use names::{Host, InvalidName, NAME_BYTES_MAX, Organization, RunId, StateVersionId, Workspace, WorkspaceId};
+pub use names::{
+    CheckName, Host, InvalidName, NAME_BYTES_MAX, Organization, PolicyName, RunId, StateVersionId, TaskName,
+    TaskResultId, Workspace, WorkspaceId,
+};
 pub use policy::{AfterFailure, Autonomy, AutonomyRules, Budgets, InvalidRule, Policy, UnknownAutonomy};
 pub use run::{RunReport, Standing};
 pub use secret::SecretRef;

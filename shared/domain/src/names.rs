@@ -89,6 +89,22 @@ text!(
     StateVersionId, "a state version id (sv-…)", |v| v.starts_with("sv-") && is_word(v)
 );
 text!(
+    /// A task result's id, `taskrs-…`: what one run task found at one stage of one run.
+    TaskResultId, "a task result id (taskrs-…)", |v| v.starts_with("taskrs-") && is_word(v)
+);
+text!(
+    /// The name of a run task as Sluice knows it: the last part of its URL.
+    TaskName, "a task name (letters, digits, - and _)", is_word
+);
+text!(
+    /// The name of a check among those of its run task.
+    CheckName, "a check name (letters, digits, - and _)", is_word
+);
+text!(
+    /// The name of a stored policy.
+    PolicyName, "a policy name (letters, digits, - and _)", is_word
+);
+text!(
     /// An organization's name.
     Organization, "an organization name (letters, digits, - and _)", is_word
 );

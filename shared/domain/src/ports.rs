@@ -1,5 +1,6 @@
 //! What the functions need of the table and of HCP Terraform, in this crate's own words.
 
+mod gate;
 mod terraform;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use crate::time::Timestamp;
 use crate::verdict::Decision;
 use crate::work::{Claimed, Order, Queue, Reading, Survey, WorkKey};
 
+pub use gate::{Advance, Definitions, GateStore, Guard, Heard, StoredTask, TaskResults};
 pub use terraform::{
     CreatedRun, DownloadUrl, ListPage, RunListed, Runs, StateVersion, States, WorkspaceFound, WorkspaceListed,
 };

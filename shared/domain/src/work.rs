@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::of_texts;
 use crate::facts::{InputsKey, StateFacts};
 use crate::graph::Graph;
-use crate::names::{Host, Organization, RunId, StateVersionId, Workspace, WorkspaceId};
+use crate::names::{CheckName, Host, Organization, RunId, StateVersionId, TaskResultId, Workspace, WorkspaceId};
 use crate::policy::Autonomy;
 use crate::run::RunReport;
 use crate::time::Timestamp;
@@ -22,6 +22,10 @@ pub enum Queue {
     Bulk,
     /// run-creator.
     Create,
+    /// task-runner.
+    Check,
+    /// run-task-relay.
+    Relay,
     /// Nobody: dead letters, for a person to see and replay.
     Dead,
 }
@@ -34,6 +38,8 @@ impl Queue {
             Self::Index => "index",
             Self::Bulk => "bulk",
             Self::Create => "create",
+            Self::Check => "check",
+            Self::Relay => "relay",
             Self::Dead => "dead",
         }
     }
@@ -61,6 +67,10 @@ pub enum WorkKey {
     Survey(Host, Organization),
     /// A run is to be created.
     Create(Workspace),
+    /// A check of a task result is to be begun, or looked after.
+    Check(TaskResultId, CheckName),
+    /// HCP Terraform is to be told about a task result.
+    Relay(TaskResultId),
 }
 
 impl WorkKey {
@@ -71,6 +81,8 @@ impl WorkKey {
             Self::Run(..) | Self::Look(_) | Self::Waiter { .. } | Self::Verify(_) => Queue::Index,
             Self::Read(_) | Self::Survey(..) => Queue::Bulk,
             Self::Create(_) => Queue::Create,
+            Self::Check(..) => Queue::Check,
+            Self::Relay(_) => Queue::Relay,
         }
     }
 
@@ -91,6 +103,8 @@ impl fmt::Display for WorkKey {
             Self::Read(workspace) => write!(f, "state of {}", workspace.short()),
             Self::Survey(_, organization) => write!(f, "list of the workspaces of {organization}"),
             Self::Create(workspace) => write!(f, "run in {}", workspace.short()),
+            Self::Check(result, check) => write!(f, "check {check} of {result}"),
+            Self::Relay(result) => write!(f, "answer to {result}"),
         }
     }
 }
@@ -129,6 +143,10 @@ pub enum Task {
     Survey(Survey),
     /// Create a run.
     Create(Order),
+    /// Begin a check, or look after it.
+    Check,
+    /// Tell HCP Terraform.
+    Relay,
 }
 
 /// A state that is to be read though no run told of it.

@@ -1,0 +1,118 @@
+//! How far one check of one task result has come.
+
+use serde::{Deserialize, Serialize};
+
+use crate::gate::Outcome;
+use crate::gate::check::Check;
+use crate::gate::outcome::cut_for_table;
+use crate::time::Timestamp;
+
+/// How long another checker may be silent, in milliseconds: ten minutes, which is what HCP Terraform allows it
+/// (contract hcp-terraform, section 2.4).
+pub const SILENCE_MS: u64 = 600_000;
+
+/// How far one check of one task result has come. What is over stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Execution {
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// Another checker has taken it on: what it found comes by a request of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub handed_on: bool,
+    /// What was last heard of it while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Ended>,
+}
+
+impl Execution {
+    /// When `check` has to be over, if it has begun.
+    #[must_use]
+    pub fn deadline(&self, check: &Check, task_deadline: Timestamp) -> Timestamp {
+        let own = self.started_at.map(|at| at.plus_ms(u64::from(check.timeout_seconds) * 1000));
+        own.map_or(task_deadline, |own| own.min(task_deadline))
+    }
+
+    /// When another checker that has taken it on will have been silent for too long.
+    #[must_use]
+    pub fn silent_at(&self) -> Option<Timestamp> {
+        let heard = self.progress.as_ref().map(|progress| progress.at).or(self.started_at)?;
+        self.handed_on.then(|| heard.plus_ms(SILENCE_MS))
+    }
+
+    /// When something was last heard of it.
+    #[must_use]
+    pub fn changed_at(&self) -> Option<Timestamp> {
+        let ended = self.end.as_ref().map(|end| end.at);
+        ended.max(self.progress.as_ref().map(|progress| progress.at))
+    }
+}
+
+/// What was heard of a check while it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// When.
+    pub at: Timestamp,
+    /// In a sentence.
+    pub message: String,
+    /// Where more is to be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// In detail.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Progress {
+    /// The same, cut to what the table holds.
+    #[must_use]
+    pub fn cut(self) -> Self {
+        Self { outcomes: cut_for_table(self.outcomes), ..self }
+    }
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// When.
+    pub at: Timestamp,
+    /// Well, badly, or in no verdict at all.
+    pub verdict: CheckVerdict,
+    /// In a sentence.
+    pub message: String,
+    /// Where more is to be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// In detail.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What a check came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckVerdict {
+    /// Nothing to object to.
+    Passed,
+    /// The run is objected to.
+    Failed,
+    /// It came to no verdict: it crashed, timed out, or could not be reached.
+    Errored,
+}
+
+impl Ended {
+    /// An end in so many words.
+    #[must_use]
+    pub fn new(at: Timestamp, verdict: CheckVerdict, message: impl Into<String>) -> Self {
+        Self { at, verdict, message: message.into(), url: None, outcomes: Vec::new() }
+    }
+
+    /// The same with details, cut to what the table holds.
+    #[must_use]
+    pub fn with(self, outcomes: Vec<Outcome>) -> Self {
+        Self { outcomes: cut_for_table(outcomes), ..self }
+    }
+}
