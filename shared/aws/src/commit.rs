@@ -14,7 +14,7 @@ use crate::work::{RUN_SECONDS, send};
 const LOG_SECONDS: u64 = 30 * 24 * 3600;
 
 const HELD: &str = "the key and the table are set";
-const UNLESS_THERE: &str = "attribute_not_exists(pk)";
+pub(crate) const UNLESS_THERE: &str = "attribute_not_exists(pk)";
 
 impl Table {
     pub(crate) async fn transact(&self, writes: &[Write]) -> Result<(), StoreError> {
@@ -26,6 +26,15 @@ impl Table {
         if actions.is_empty() {
             return Ok(());
         }
+        self.transact_actions(actions, ACTION).await
+    }
+
+    /// Sends a transaction: [`StoreError::Conflict`] if a condition in it no longer holds.
+    pub(crate) async fn transact_actions(
+        &self,
+        actions: Vec<TransactWriteItem>,
+        action: &'static str,
+    ) -> Result<(), StoreError> {
         let Err(error) = self.client.transact_write_items().set_transact_items(Some(actions)).send().await else {
             return Ok(());
         };
@@ -40,9 +49,9 @@ impl Table {
         Err(if canceled_for(&["ConditionalCheckFailed", "TransactionConflict"]) {
             StoreError::Conflict
         } else if canceled_for(&["ValidationError", "ItemCollectionSizeLimitExceeded"]) {
-            StoreError::Refused { action: ACTION, source: Box::new(error) }
+            StoreError::Refused { action, source: Box::new(error) }
         } else {
-            store_error(ACTION, error)
+            store_error(action, error)
         })
     }
 
@@ -200,16 +209,16 @@ impl Table {
             .expression_attribute_values(":one", number(1))
     }
 
-    fn set(&self, key: &Key, expression: &str) -> UpdateBuilder {
+    pub(crate) fn set(&self, key: &Key, expression: &str) -> UpdateBuilder {
         Update::builder().table_name(&self.name).set_key(Some(key.attributes().into())).update_expression(expression)
     }
 
-    fn put(&self, key: &Key, fill: impl FnOnce(PutBuilder) -> PutBuilder) -> TransactWriteItem {
+    pub(crate) fn put(&self, key: &Key, fill: impl FnOnce(PutBuilder) -> PutBuilder) -> TransactWriteItem {
         let put = Put::builder().table_name(&self.name).set_item(Some(key.attributes().into()));
         TransactWriteItem::builder().put(fill(put).build().expect(HELD)).build()
     }
 
-    fn delete(&self, key: &Key) -> TransactWriteItem {
+    pub(crate) fn delete(&self, key: &Key) -> TransactWriteItem {
         let delete = Delete::builder().table_name(&self.name).set_key(Some(key.attributes().into()));
         TransactWriteItem::builder().delete(delete.build().expect(HELD)).build()
     }
@@ -240,6 +249,6 @@ fn with_version(update: UpdateBuilder, version: u64) -> UpdateBuilder {
     if version == 0 { update } else { update.expression_attribute_values(":version", number(version)) }
 }
 
-fn update_action(update: UpdateBuilder) -> TransactWriteItem {
+pub(crate) fn update_action(update: UpdateBuilder) -> TransactWriteItem {
     TransactWriteItem::builder().update(update.build().expect(HELD)).build()
 }

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use sluice_domain::pace::Lane;
 use sluice_domain::ports::Tally;
-use sluice_domain::{Host, WorkKey, Workspace};
+use sluice_domain::{CheckName, Host, TaskResultId, WorkKey, Workspace};
 
 /// Sort keys of a workspace's partition. Their order is used: what a decision needs of a workspace lies together.
 pub(crate) const CONSUMER: &str = "CONSUMER#";
@@ -16,6 +16,16 @@ pub(crate) const VERIFY: &str = "VERIFY";
 pub(crate) const WAITER: &str = "WAITER#";
 const RUN: &str = "RUN";
 const SURVEY: &str = "SURVEY";
+
+/// Sort keys of a task result's partition.
+pub(crate) const CHECK: &str = "CHECK#";
+pub(crate) const RELAY: &str = "RELAY";
+pub(crate) const TASK: &str = "TASK";
+pub(crate) const TOKEN: &str = "TOKEN";
+
+/// The partitions of what a person defines.
+pub(crate) const POLICIES: &str = "POLICIES";
+pub(crate) const TASKS: &str = "TASKS";
 
 /// The partition of what is shared by everything that runs at the same time.
 const BUDGET: &str = "BUDGET";
@@ -61,7 +71,24 @@ impl Key {
                 Self { pk: format!("ORG#{host}/{organization}"), sk: SURVEY.to_owned() }
             }
             WorkKey::Create(workspace) => Self::of(workspace, CREATE),
+            WorkKey::Check(result, check) => Self::check(result, check),
+            WorkKey::Relay(result) => Self::gate(result, RELAY),
         }
+    }
+
+    /// Part of a task result.
+    pub(crate) fn gate(result: &TaskResultId, sk: &str) -> Self {
+        Self { pk: gate(result), sk: sk.to_owned() }
+    }
+
+    /// How far a check of a task result has come.
+    pub(crate) fn check(result: &TaskResultId, check: &CheckName) -> Self {
+        Self { pk: gate(result), sk: format!("{CHECK}{check}") }
+    }
+
+    /// A run task or a policy, as `partition` has it.
+    pub(crate) fn defined(partition: &str, name: &str) -> Self {
+        Self { pk: partition.to_owned(), sk: name.to_owned() }
     }
 
     /// The runs that count together.
@@ -108,6 +135,11 @@ pub(crate) fn partition(workspace: &Workspace) -> String {
     format!("WS#{workspace}")
 }
 
+/// The partition of a task result.
+pub(crate) fn gate(result: &TaskResultId) -> String {
+    format!("GATE#{result}")
+}
+
 pub(crate) fn listing(host: &Host) -> String {
     format!("WORKSPACES#{host}")
 }
@@ -122,6 +154,13 @@ pub fn work_key(pk: &str, sk: &str) -> Option<WorkKey> {
     if let Some(survey) = pk.strip_prefix("ORG#").filter(|_| sk == SURVEY) {
         let (host, organization) = survey.split_once('/')?;
         return Some(WorkKey::Survey(host.parse().ok()?, organization.parse().ok()?));
+    }
+    if let Some(result) = pk.strip_prefix("GATE#") {
+        let result = result.parse().ok()?;
+        return match sk.strip_prefix(CHECK) {
+            Some(check) => Some(WorkKey::Check(result, check.parse().ok()?)),
+            None => (sk == RELAY).then_some(WorkKey::Relay(result)),
+        };
     }
     let workspace: Workspace = pk.strip_prefix("WS#")?.parse().ok()?;
     match sk {
@@ -160,12 +199,15 @@ mod tests {
             WorkKey::Read(workspace.clone()),
             WorkKey::Survey(workspace.host.clone(), workspace.organization.clone()),
             WorkKey::Create(workspace.clone()),
+            WorkKey::Check("taskrs-1".parse().unwrap(), "cost".parse().unwrap()),
+            WorkKey::Relay("taskrs-1".parse().unwrap()),
         ] {
             let key = Key::work(&work);
             assert_eq!(work_key(&key.pk, &key.sk), Some(work));
         }
         assert_eq!(work_key("WS#app.terraform.io/acme/network", FACTS), None);
         assert_eq!(work_key("LOG#app.terraform.io/acme/network", "1"), None);
+        assert_eq!(work_key("GATE#taskrs-1", TOKEN), None);
         assert_eq!(work_key("ORG#app.terraform.io/acme", FACTS), None);
         for other in [Key::tally(&Tally::UnderWay), Key::turns(Lane::Work), Key::pause()] {
             assert_eq!(work_key(&other.pk, &other.sk), None, "{other}");

@@ -3,12 +3,15 @@
 mod commit;
 mod connect;
 mod dead;
+mod definitions;
 mod facts;
+mod gate;
 mod keys;
 mod log;
 mod pace;
 mod release;
 mod schema;
+mod seal;
 pub mod secrets;
 mod table;
 mod tallies;
@@ -16,7 +19,9 @@ mod work;
 
 pub use connect::{ConnectError, client, http_client};
 pub use dead::DeadLetter;
+pub use definitions::{DefinitionError, read_task};
 pub use keys::work_key;
 pub use log::Decided;
 pub use pace::TablePace;
+pub use seal::{GateKeys, OpenError};
 pub use table::Table;

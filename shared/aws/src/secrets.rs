@@ -3,6 +3,7 @@
 //! A signed request each, over the HTTP client and with the signatures that DynamoDB's SDK brings. Two more SDKs would
 //! make every function larger for one call each.
 
+mod cache;
 mod keeper;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,8 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 use secrecy::{ExposeSecret, SecretString};
 use sluice_domain::SecretRef;
+
+pub use cache::KeyCache;
 
 use crate::connect::ConnectError;
 use keeper::{Caller, Keeper};

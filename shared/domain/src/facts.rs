@@ -182,6 +182,12 @@ impl Edge {
         self.gone_at.is_none()
     }
 
+    /// Whether the consumer may use the output `name`.
+    #[must_use]
+    pub fn may_use(&self, _name: &str) -> bool {
+        true
+    }
+
     /// Names of the outputs of `producer` that the consumer has not seen, as far as is known of both.
     #[must_use]
     pub fn unseen_in<'a>(&self, producer: &'a Facts) -> Vec<&'a str> {

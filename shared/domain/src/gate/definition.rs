@@ -199,7 +199,8 @@ impl Reader {
         if seconds == 0 || seconds > most {
             self.fault(field, format!("is {seconds}, and has to be from 1 to {most}"));
         }
-        seconds
+        // What follows from it is not wrong once more.
+        seconds.clamp(1, most)
     }
 }
 

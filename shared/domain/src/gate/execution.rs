@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::gate::Outcome;
+use crate::gate::answer::Admission;
 use crate::gate::check::Check;
-use crate::gate::outcome::cut_for_table;
+use crate::gate::outcome::{Outcome, Report, ReportStatus, cut_for_table};
 use crate::time::Timestamp;
 
 /// How long another checker may be silent, in milliseconds: ten minutes, which is what HCP Terraform allows it
@@ -29,11 +29,12 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// When `check` has to be over, if it has begun.
+    /// When `check` has to be over. Where it had nobody to wait for, its time counts from the request on.
     #[must_use]
-    pub fn deadline(&self, check: &Check, task_deadline: Timestamp) -> Timestamp {
-        let own = self.started_at.map(|at| at.plus_ms(u64::from(check.timeout_seconds) * 1000));
-        own.map_or(task_deadline, |own| own.min(task_deadline))
+    pub fn deadline(&self, check: &Check, admission: &Admission) -> Timestamp {
+        let at_once = check.needs.is_empty().then_some(admission.request.received_at);
+        let own = self.started_at.or(at_once).map(|at| at.plus_ms(u64::from(check.timeout_seconds) * 1000));
+        own.map_or(admission.deadline, |own| own.min(admission.deadline))
     }
 
     /// When another checker that has taken it on will have been silent for too long.
@@ -41,6 +42,31 @@ impl Execution {
     pub fn silent_at(&self) -> Option<Timestamp> {
         let heard = self.progress.as_ref().map(|progress| progress.at).or(self.started_at)?;
         self.handed_on.then(|| heard.plus_ms(SILENCE_MS))
+    }
+
+    /// Takes in what another checker says of it. False if it is over already: what is over stays as it is.
+    pub fn hear(&mut self, report: Report, now: Timestamp) -> bool {
+        if self.end.is_some() {
+            return false;
+        }
+        let Report { status, message, url, outcomes } = report;
+        let before = self.progress.take();
+        // Outcomes that came along the way stay, but for those of which there is news.
+        let mut all = before.as_ref().map(|progress| progress.outcomes.clone()).unwrap_or_default();
+        all.retain(|old| outcomes.iter().all(|new| new.id != old.id));
+        all.extend(outcomes);
+        let outcomes = cut_for_table(all);
+        let url = url.or_else(|| before.and_then(|progress| progress.url));
+        let verdict = match status {
+            ReportStatus::Running => {
+                self.progress = Some(Progress { at: now, message, url, outcomes });
+                return true;
+            }
+            ReportStatus::Passed => CheckVerdict::Passed,
+            ReportStatus::Failed => CheckVerdict::Failed,
+        };
+        self.end = Some(Ended { at: now, verdict, message, url, outcomes });
+        true
     }
 
     /// When something was last heard of it.
@@ -64,14 +90,6 @@ pub struct Progress {
     /// In detail.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outcomes: Vec<Outcome>,
-}
-
-impl Progress {
-    /// The same, cut to what the table holds.
-    #[must_use]
-    pub fn cut(self) -> Self {
-        Self { outcomes: cut_for_table(self.outcomes), ..self }
-    }
 }
 
 /// How a check ended.

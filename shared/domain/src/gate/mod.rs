@@ -5,13 +5,17 @@ mod check;
 mod definition;
 mod execution;
 mod outcome;
+mod preview;
 mod request;
+mod upstream;
 
-pub mod graph_checks;
+pub mod consumers;
 
 pub use answer::{Admission, Answer, Gated, HEARTBEAT_MS, Said, SaidEnd, State, answer};
 pub use check::{Check, CheckKind, Enforcement, OnError, Stage, Unsettled};
 pub use definition::{CheckWire, FieldFault, InvalidTask, KeyPlace, TASK_SECONDS_MAX, TaskDefinition, TaskWire};
 pub use execution::{CheckVerdict, Ended, Execution, Progress, SILENCE_MS};
 pub use outcome::{Level, Outcome, Report, ReportStatus, Tag};
+pub use preview::{picture, preview};
 pub use request::{CallbackUrl, Original, Sealed, TaskRequest};
+pub use upstream::{Upstream, upstream};

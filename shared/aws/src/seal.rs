@@ -1,0 +1,136 @@
+//! Access tokens at rest, and the tokens that other checkers are given: both made with the installation's gate key.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac::{self, HMAC_SHA256};
+use ring::rand::{SecureRandom, SystemRandom};
+use secrecy::{ExposeSecret, SecretString};
+use sluice_domain::gate::Sealed;
+use sluice_domain::{CheckName, TaskResultId};
+
+/// The gate's keys: the first seals, all of them open, so that one can replace another.
+#[derive(Clone)]
+pub struct GateKeys {
+    keys: Vec<hmac::Key>,
+}
+
+/// A sealed token does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the access token cannot be opened: SLUICE_GATE_KEY is another than the one it was sealed with")]
+pub struct OpenError;
+
+impl GateKeys {
+    /// The keys made of `secrets`, of which there has to be one.
+    #[must_use]
+    pub fn new(secrets: &[SecretString]) -> Self {
+        Self {
+            keys: secrets.iter().map(|secret| hmac::Key::new(HMAC_SHA256, secret.expose_secret().as_bytes())).collect(),
+        }
+    }
+
+    /// `token`, encrypted with AES-256-GCM under a key that is derived for `result` alone, and bound to it: sealed for
+    /// one result, it opens for no other.
+    #[must_use]
+    pub fn seal(&self, result: &TaskResultId, token: &SecretString) -> Sealed {
+        let mut nonce = [0; NONCE_LEN];
+        SystemRandom::new().fill(&mut nonce).expect("the system has random numbers");
+        let key = sealing(self.keys.first().expect("there is a gate key"), result);
+        let mut bytes = token.expose_secret().as_bytes().to_vec();
+        let aad = Aad::from(result.as_str().as_bytes());
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut bytes).expect("a token is short");
+        Sealed(STANDARD_NO_PAD.encode([&nonce[..], &bytes].concat()))
+    }
+
+    /// The token that was sealed for `result`.
+    pub fn open(&self, result: &TaskResultId, sealed: &Sealed) -> Result<SecretString, OpenError> {
+        let bytes = STANDARD_NO_PAD.decode(&sealed.0).map_err(|_| OpenError)?;
+        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(OpenError)?;
+        self.keys
+            .iter()
+            .find_map(|key| {
+                let mut sealed = sealed.to_vec();
+                let aad = Aad::from(result.as_str().as_bytes());
+                let nonce = Nonce::assume_unique_for_key(*nonce);
+                let opened = sealing(key, result).open_in_place(nonce, aad, &mut sealed).ok()?;
+                Some(SecretString::from(std::str::from_utf8(opened).ok()?))
+            })
+            .ok_or(OpenError)
+    }
+
+    /// The token with which another checker answers for one check of one task result. It is derived, so it is the same
+    /// however often the checker is asked, and stored nowhere.
+    #[must_use]
+    pub fn checker_token(&self, result: &TaskResultId, check: &CheckName) -> SecretString {
+        let key = self.keys.first().expect("there is a gate key");
+        SecretString::from(URL_SAFE_NO_PAD.encode(hmac::sign(key, &checker(result, check))))
+    }
+
+    /// Whether `token` is that of the check, in constant time.
+    #[must_use]
+    pub fn is_checker_token(&self, result: &TaskResultId, check: &CheckName, token: &str) -> bool {
+        let Ok(token) = URL_SAFE_NO_PAD.decode(token) else { return false };
+        let message = checker(result, check);
+        self.keys.iter().any(|key| hmac::verify(key, &message, &token).is_ok())
+    }
+}
+
+impl fmt::Debug for GateKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GateKeys").field("count", &self.keys.len()).finish()
+    }
+}
+
+/// The key that tokens of `result` are sealed with.
+fn sealing(key: &hmac::Key, result: &TaskResultId) -> LessSafeKey {
+    let derived = hmac::sign(key, format!("seal {result}").as_bytes());
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, derived.as_ref()).expect("both have 256 bits"))
+}
+
+fn checker(result: &TaskResultId, check: &CheckName) -> Vec<u8> {
+    format!("checker {result} {check}").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(secrets: &[&str]) -> GateKeys {
+        GateKeys::new(&secrets.iter().copied().map(SecretString::from).collect::<Vec<_>>())
+    }
+
+    fn opened(keys: &GateKeys, result: &str, sealed: &Sealed) -> Option<String> {
+        keys.open(&result.parse().unwrap(), sealed).ok().map(|token| token.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn a_token_opens_with_its_key_and_for_its_result_only() {
+        let result: TaskResultId = "taskrs-1".parse().unwrap();
+        let sealed = keys(&["old"]).seal(&result, &SecretString::from("a token"));
+        assert!(!sealed.0.contains("token"));
+        assert_ne!(sealed, keys(&["old"]).seal(&result, &SecretString::from("a token")));
+        assert_eq!(opened(&keys(&["old"]), "taskrs-1", &sealed).as_deref(), Some("a token"));
+        assert_eq!(opened(&keys(&["new", "old"]), "taskrs-1", &sealed).as_deref(), Some("a token"));
+        assert_eq!(opened(&keys(&["new"]), "taskrs-1", &sealed), None);
+        assert_eq!(opened(&keys(&["old"]), "taskrs-2", &sealed), None);
+        let flipped = Sealed(sealed.0.replacen(&sealed.0[20..21], if &sealed.0[20..21] == "A" { "B" } else { "A" }, 1));
+        assert_eq!(opened(&keys(&["old"]), "taskrs-1", &flipped), None);
+        for short in ["", "AA", "not base64 at all"] {
+            assert_eq!(opened(&keys(&["old"]), "taskrs-1", &Sealed(short.to_owned())), None);
+        }
+    }
+
+    #[test]
+    fn a_checkers_token_is_good_for_its_check_only() {
+        let (result, cost) = ("taskrs-1".parse().unwrap(), "cost".parse().unwrap());
+        let token = keys(&["old"]).checker_token(&result, &cost);
+        let token = token.expose_secret();
+        assert!(keys(&["new", "old"]).is_checker_token(&result, &cost, token));
+        assert!(!keys(&["new"]).is_checker_token(&result, &cost, token));
+        assert!(!keys(&["old"]).is_checker_token(&result, &"lint".parse().unwrap(), token));
+        assert!(!keys(&["old"]).is_checker_token(&"taskrs-2".parse().unwrap(), &cost, token));
+        assert!(!keys(&["old"]).is_checker_token(&result, &cost, ""));
+    }
+}
