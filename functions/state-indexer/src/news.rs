@@ -244,7 +244,8 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         learned: Option<&(StateFacts, Findings)>,
     ) -> Result<BTreeMap<Workspace, Facts>, IndexError> {
         let found = learned.and_then(|(_, findings)| findings.producers.as_ref());
-        let names = before.producers.keys().chain(found.into_iter().flat_map(BTreeMap::keys));
+        let taught = before.taught.iter().flat_map(|taught| taught.reads.keys());
+        let names = before.producers.keys().chain(found.into_iter().flat_map(BTreeMap::keys)).chain(taught);
         let names: BTreeSet<Workspace> = names.filter(|name| *name != workspace).cloned().collect();
         let known = self.store.facts(&names).await?;
         Ok(known.into_iter().map(|(name, known)| (name, known.facts)).collect())
@@ -263,7 +264,8 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         let wrote = learned.is_some_and(|(state, _)| state.run.as_ref() == Some(&report.run));
         let trusted = !report.standing.got_through() || report.marker.is_some() || asks == Asks::No;
         let news = learned.is_some_and(|(_, findings)| findings.has_new_copies(before));
-        let matters = before.has_unseen(producers) || wrote && news;
+        // What was not used so far may be by now, and what was not read too.
+        let matters = before.has_unread(producers) || before.learns_from(&report.run) || wrote && news;
         let whole = trusted || !matters || self.terraform.is_whole(report).await?;
         let copies = match learned {
             Some(_) if wrote && !whole => Copies::AreCarriedAlong,

@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Autonomy, Digest, RunId, Standing, StateVersionId, Timestamp, Wave, Workspace, WorkspaceId};
+use crate::{
+    Autonomy, Digest, Heeded, RunId, Standing, StateVersionId, Taught, Timestamp, Wave, Workspace, WorkspaceId, size,
+};
 
 /// Digests of outputs by name.
 pub type Outputs = BTreeMap<String, Digest>;
@@ -44,6 +46,12 @@ pub struct Facts {
     /// What it reads, by the workspace it reads from.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub producers: BTreeMap<Workspace, Edge>,
+    /// What the plan of a run said of which it is not known how it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taught: Option<Taught>,
+    /// The run by which it is known what the configuration uses, or that it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heeded: Option<Heeded>,
 }
 
 /// The state version that facts were read from.
@@ -168,9 +176,12 @@ pub struct Edge {
     /// then what is known of the producer is behind, and makes the consumer no more stale than it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passed: Option<StateVersionId>,
-    /// When a state last showed it.
+    /// The outputs it uses, where the plan of its newest run told. None: any of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<BTreeSet<String>>,
+    /// When a state or a plan last showed it.
     pub last_seen: Timestamp,
-    /// The state no longer shows it: a tombstone, kept for a while, that never triggers.
+    /// It is no longer shown: a tombstone, kept for a while, that never triggers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone_at: Option<Timestamp>,
 }
@@ -182,13 +193,20 @@ impl Edge {
         self.gone_at.is_none()
     }
 
-    /// Whether the consumer may use the output `name`.
+    /// Whether the consumer acts on that output.
     #[must_use]
-    pub fn may_use(&self, _name: &str) -> bool {
-        true
+    pub fn uses(&self, output: &str) -> bool {
+        // Outputs that are kept as one stand for the one that is used, too.
+        self.uses.as_ref().is_none_or(|uses| uses.contains(output) || output == size::ALL_OUTPUTS && !uses.is_empty())
     }
 
-    /// Names of the outputs of `producer` that the consumer has not seen, as far as is known of both.
+    /// Whether nothing shows it but the plan of the consumer's newest run.
+    #[must_use]
+    pub fn only_planned(&self) -> bool {
+        self.found.len() == 1 && self.found.contains(&Found::Plan)
+    }
+
+    /// Names of the outputs of `producer` that the consumer uses and has not seen, as far as is known of both.
     #[must_use]
     pub fn unseen_in<'a>(&self, producer: &'a Facts) -> Vec<&'a str> {
         let version = producer.state.as_ref().map(|state| &state.version);
@@ -198,7 +216,15 @@ impl Edge {
         self.unseen(&producer.outputs)
     }
 
-    /// Names of the outputs whose present digest the consumer has neither observed nor acknowledged.
+    /// Whether there is anything in `producer` that the consumer has not seen, used or not: what a configuration uses
+    /// may be about to change.
+    #[must_use]
+    pub fn has_unread(&self, producer: &Facts) -> bool {
+        let all = Self { uses: None, ..self.clone() };
+        !all.unseen_in(producer).is_empty()
+    }
+
+    /// Names of the outputs it uses whose present digest the consumer has neither observed nor acknowledged.
     #[must_use]
     pub fn unseen<'a>(&self, outputs: &'a Outputs) -> Vec<&'a str> {
         // By far the most edges are settled, and two walks in step cost less than a look-up for each name.
@@ -209,7 +235,9 @@ impl Edge {
             .iter()
             .filter(|(name, digest)| {
                 let name = name.as_str();
-                self.observed.get(name) != Some(*digest) && self.acknowledged.get(name) != Some(*digest)
+                self.uses(name)
+                    && self.observed.get(name) != Some(*digest)
+                    && self.acknowledged.get(name) != Some(*digest)
             })
             .map(|(name, _)| name.as_str())
             .collect()
@@ -225,6 +253,9 @@ pub enum Found {
     /// A `tfe_outputs` data source.
     #[serde(rename = "tfe_outputs")]
     TfeOutputs,
+    /// The plan of its newest run shows it, whatever its state does: a run without changes writes none.
+    #[serde(rename = "plan")]
+    Plan,
 }
 
 /// What one state file says: the outputs it offers and what its workspace reads.
@@ -242,21 +273,29 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Whether there are copies of what a workspace offers that were not there before.
+    /// Whether it matters if the run that wrote the state acted on all it reads: there are copies of what a workspace
+    /// offers that were not there before, or something is not there that only a plan showed.
     #[must_use]
     pub fn has_new_copies(&self, before: &Facts) -> bool {
         let old = |name: &Workspace| before.producers.get(name).map(|edge| &edge.observed);
+        let shown = |name: &Workspace| self.producers.iter().flatten().any(|(it, _)| it == name);
         self.producers.iter().flatten().any(|(name, read)| old(name).is_some_and(|old| *old != read.observed))
+            || before.producers.iter().any(|(name, edge)| edge.live() && edge.only_planned() && !shown(name))
     }
 
     /// The same, but with the copies that were there before: a run that leaves things out takes over what it reads
-    /// without acting on it.
+    /// without acting on it. It leaves out what only a plan has shown so far, too.
     #[must_use]
     pub fn with_copies_of(mut self, before: &Facts) -> Self {
         for (name, read) in self.producers.iter_mut().flatten() {
             if let Some(edge) = before.producers.get(name) {
                 read.observed = edge.observed.clone();
             }
+        }
+        for (name, edge) in before.producers.iter().filter(|(_, edge)| edge.live() && edge.only_planned()) {
+            let (found, addresses, observed) = (edge.found.clone(), edge.addresses.clone(), edge.observed.clone());
+            let reads = self.producers.get_or_insert_default();
+            reads.entry(name.clone()).or_insert(Read { found, addresses, observed });
         }
         self
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decide::decide;
-use crate::facts::{ActiveRun, Edge, Facts, Findings, InputsKey, Refusal, StateFacts};
+use crate::facts::{ActiveRun, Edge, Facts, Findings, Found, InputsKey, Refusal, StateFacts};
 use crate::graph::Graph;
 use crate::names::Workspace;
 use crate::policy::Policy;
@@ -81,6 +81,7 @@ impl Facts {
         {
             state.baseline = false;
         }
+        self.heed(report, created_at, seen != Seen::Nothing, now);
         match report.standing {
             Standing::Applied | Standing::NoChanges if seen == Seen::Nothing => {}
             Standing::Applied | Standing::NoChanges => {
@@ -106,7 +107,14 @@ impl Facts {
         self.fit();
     }
 
-    /// Whether there is anything new in the workspaces it reads, as far as is known.
+    /// Whether there is anything new in the workspaces it reads, used or not, as far as is known.
+    #[must_use]
+    pub fn has_unread(&self, producers: &BTreeMap<Workspace, Facts>) -> bool {
+        let mut live = self.producers.iter().filter(|(_, edge)| edge.live());
+        live.any(|(name, edge)| producers.get(name).is_some_and(|it| edge.has_unread(it)))
+    }
+
+    /// Whether there is anything new in what it uses of the workspaces it reads, as far as is known.
     #[must_use]
     pub fn has_unseen(&self, producers: &BTreeMap<Workspace, Facts>) -> bool {
         let mut live = self.producers.iter().filter(|(_, edge)| edge.live());
@@ -124,7 +132,7 @@ impl Facts {
             let Some(producer) = producers.get(name) else { continue };
             // A workspace that reads itself has seen what it wrote.
             let saw = |state: &StateFacts| name == workspace || state.created_at < created_at;
-            if seen == Seen::Copies && !size::is_one(&producer.outputs) {
+            if seen == Seen::Copies && !edge.only_planned() && !size::is_one(&producer.outputs) {
                 edge.acknowledged.clear();
                 edge.passed = producer.state.as_ref().filter(|state| saw(state)).map(|state| state.version.clone());
                 continue;
@@ -156,8 +164,10 @@ impl Facts {
         decision.inputs.filter(|_| saw_all)
     }
 
-    /// Takes in a state version and what was found in it. Edges it no longer shows become tombstones.
+    /// Takes in a state version and what was found in it. Edges it no longer shows become tombstones, except those that
+    /// the newer plan in force shows.
     pub fn learn(&mut self, state: StateFacts, findings: Findings, now: Timestamp) {
+        self.supersede_plan(&state, &findings);
         let Findings { lineage, outputs, producers, empty } = findings;
         let destroyed = empty && self.had_something();
         let outputs = size::bounded(outputs);
@@ -171,13 +181,14 @@ impl Facts {
         for (name, edge) in &mut self.producers {
             match reads.remove(name) {
                 Some(read) => {
-                    edge.found = read.found;
+                    let planned = edge.found.contains(&Found::Plan).then_some(Found::Plan);
+                    edge.found = read.found.into_iter().chain(planned).collect();
                     edge.addresses = read.addresses;
                     edge.observed = read.observed;
                     edge.last_seen = now;
                     edge.gone_at = None;
                 }
-                None => edge.gone_at = edge.gone_at.or(Some(now)),
+                None => edge.missing(now),
             }
         }
         for (name, read) in reads {

@@ -9,9 +9,11 @@ use crate::digest::of_texts;
 use crate::facts::{Facts, Planned, StateFacts};
 use crate::graph::Graph;
 use crate::names::Workspace;
+use crate::planned::{OutputAction, OutputChange};
 use crate::policy::Policy;
 use crate::ports::FactStore;
 use crate::reach::{ReachError, with_ancestors, with_descendants};
+use crate::size;
 use crate::time::Timestamp;
 use crate::verdict::{Cause, Decision, Verdict};
 use crate::work::Wave;
@@ -90,7 +92,7 @@ pub enum ForeseeError {
 }
 
 /// What would run if `outputs` of `root`, or all of them if none is named, changed at `now`. Runs that are under way
-/// are taken to be over by then.
+/// are taken to be over by then. A workspace of which it is known what it uses runs for nothing else.
 pub async fn foresee(
     store: &impl FactStore,
     root: &Workspace,
@@ -98,14 +100,36 @@ pub async fn foresee(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Foreseen, ForeseeError> {
-    let reached = with_descendants(store, root).await?;
-    let known = with_ancestors(store, &reached).await?;
-    let facts = known.into_iter().map(|(workspace, known)| (workspace, known.facts)).collect();
+    let (facts, reached) = around(store, root).await?;
     imagine(facts, &reached, root, outputs, policy, now)
 }
 
+/// What would run if a plan of `root` were applied at `now`, and all that it changes turned out to be otherwise. Nothing
+/// need be known of `root`, nor of the outputs. By the rule, who may use any output is stale for a new one too; who is
+/// known to use others is not. Who read an output that goes is not run for that.
+pub async fn foresee_plan(
+    store: &impl FactStore,
+    root: &Workspace,
+    outputs: &BTreeMap<String, OutputChange>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Foreseen, ForeseeError> {
+    let (facts, reached) = around(store, root).await?;
+    Ok(imagine_plan(facts, &reached, root, outputs, policy, now))
+}
+
+/// Whatever a change of `root` may reach, with the facts that a decision about it needs.
+async fn around(
+    store: &impl FactStore,
+    root: &Workspace,
+) -> Result<(BTreeMap<Workspace, Facts>, BTreeSet<Workspace>), ForeseeError> {
+    let reached = with_descendants(store, root).await?;
+    let known = with_ancestors(store, &reached).await?;
+    Ok((known.into_iter().map(|(workspace, known)| (workspace, known.facts)).collect(), reached))
+}
+
 fn imagine(
-    mut facts: BTreeMap<Workspace, Facts>,
+    facts: BTreeMap<Workspace, Facts>,
     reached: &BTreeSet<Workspace>,
     root: &Workspace,
     outputs: &BTreeSet<String>,
@@ -114,13 +138,61 @@ fn imagine(
 ) -> Result<Foreseen, ForeseeError> {
     let Some(own) = facts.get(root) else { return Err(ForeseeError::UnknownWorkspace(root.clone())) };
     let outputs = named(root, own, outputs)?;
+    let steps = follow(facts, reached, root, &outputs, policy, now);
+    Ok(Foreseen { outputs: outputs.into_iter().collect(), ..steps })
+}
+
+fn imagine_plan(
+    mut facts: BTreeMap<Workspace, Facts>,
+    reached: &BTreeSet<Workspace>,
+    root: &Workspace,
+    outputs: &BTreeMap<String, OutputChange>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Foreseen {
+    settle(&mut facts, root);
+    let own = &mut facts.entry(root.clone()).or_default().outputs;
+    let mut changed = BTreeSet::new();
+    for (name, change) in outputs {
+        if change.action == OutputAction::Deleted {
+            own.remove(name);
+        } else if size::is_one(own) {
+            changed.insert(size::ALL_OUTPUTS.to_owned());
+        } else {
+            own.entry(name.clone()).or_insert_with(|| of_texts([name.as_str()]));
+            changed.insert(name.clone());
+        }
+    }
+    let steps = follow(facts, reached, root, &changed, policy, now);
+    Foreseen { outputs: outputs.keys().cloned().collect(), ..steps }
+}
+
+/// Once its plan is applied, the workspace has seen what it reads, and nobody is held by it.
+fn settle(facts: &mut BTreeMap<Workspace, Facts>, root: &Workspace) {
+    let Some(mut own) = facts.get(root).cloned() else { return };
+    own.refusal = None;
+    for (name, edge) in &mut own.producers {
+        edge.acknowledged = facts.get(name).map(|producer| producer.outputs.clone()).unwrap_or_default();
+    }
+    facts.insert(root.clone(), own);
+}
+
+/// What follows, step after step, once `outputs` of `root` have changed.
+fn follow(
+    mut facts: BTreeMap<Workspace, Facts>,
+    reached: &BTreeSet<Workspace>,
+    root: &Workspace,
+    outputs: &BTreeSet<String>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Foreseen {
     for facts in facts.values_mut() {
         facts.active.clear();
     }
     let policy = Policy { settle_ms: 0, ..policy.clone() };
     let mut graph = Graph::new(facts);
     let mut imagined = Imagined { graph: &mut graph, count: 0, now };
-    imagined.change(root, Some(&outputs), None);
+    imagined.change(root, Some(outputs), None);
     let mut done = BTreeSet::from([root.clone()]);
     let mut steps = Vec::new();
     let held = loop {
@@ -147,7 +219,7 @@ fn imagine(
     };
     let runs: usize = steps.iter().map(Vec::len).sum();
     let over_limit = Some(policy.budgets.wave_runs).filter(|limit| runs > *limit as usize);
-    Ok(Foreseen { workspace: root.clone(), outputs: outputs.into_iter().collect(), steps, held, over_limit })
+    Foreseen { workspace: root.clone(), outputs: Vec::new(), steps, held, over_limit }
 }
 
 /// The outputs that are meant.

@@ -12,9 +12,11 @@ mod fold;
 pub mod foresee;
 pub mod gate;
 mod graph;
+mod lesson;
 mod names;
 pub mod pace;
 pub mod picture;
+mod planned;
 mod policy;
 pub mod ports;
 pub mod reach;
@@ -35,6 +37,7 @@ pub use names::{
     CheckName, Host, InvalidName, NAME_BYTES_MAX, Organization, PolicyName, RunId, StateVersionId, TaskName,
     TaskResultId, Workspace, WorkspaceId,
 };
+pub use planned::{ActionCounts, Heeded, OutputAction, OutputChange, PlanFindings, Taught, TaughtRead};
 pub use policy::{AfterFailure, Autonomy, AutonomyRules, Budgets, InvalidRule, Policy, UnknownAutonomy};
 pub use run::{RunReport, Standing};
 pub use secret::SecretRef;

@@ -1,6 +1,8 @@
 //! Facts of one workspace are one item of the table, which holds 400 KB. What would not fit is kept more coarsely:
 //! staleness is then seen for all outputs of a workspace at once, and nothing else changes.
 
+use std::collections::BTreeSet;
+
 use crate::digest::{Digest, of_texts};
 use crate::facts::{Edge, Facts, Outputs};
 
@@ -8,13 +10,23 @@ use crate::facts::{Edge, Facts, Outputs};
 pub(crate) const ALL_OUTPUTS: &str = "*";
 
 /// Most bytes of a workspace's own outputs that are kept apart.
-const OUTPUTS_BYTES_MAX: usize = 150_000;
+const OUTPUTS_BYTES_MAX: usize = 140_000;
 
 /// Most bytes of what its edges observed and acknowledged.
-const EDGES_BYTES_MAX: usize = 180_000;
+const EDGES_BYTES_MAX: usize = 160_000;
+
+/// Most bytes of what a plan taught: once before its run has ended, and once in force.
+pub(crate) const TAUGHT_BYTES_MAX: usize = 20_000;
 
 /// Most addresses kept of one edge; more tell nobody more.
 const ADDRESSES_MAX: usize = 20;
+
+/// Lets go of the addresses that are too many.
+pub(crate) fn cut(addresses: &mut BTreeSet<String>) {
+    while addresses.len() > ADDRESSES_MAX {
+        addresses.pop_last();
+    }
+}
 
 /// Outputs, as one where there are too many.
 pub(crate) fn bounded(outputs: Outputs) -> Outputs {
@@ -65,9 +77,7 @@ impl Facts {
     /// when it has run.
     pub(crate) fn fit(&mut self) {
         for edge in self.producers.values_mut() {
-            while edge.addresses.len() > ADDRESSES_MAX {
-                edge.addresses.pop_last();
-            }
+            cut(&mut edge.addresses);
         }
         let mut total: usize = self.producers.values().map(Edge::bytes).sum();
         while total > EDGES_BYTES_MAX {

@@ -90,3 +90,46 @@ fn what_cannot_be_foreseen_says_why() {
     assert_eq!(ask("a", "x"), Err("app.terraform.io/acme/a has no output x: it has id".to_owned()));
     assert!(ask("b", "id").unwrap_err().starts_with("nothing is known of app.terraform.io/acme/b"));
 }
+
+/// `id created, b deleted` is what a plan of `root` changes.
+fn planned(facts: BTreeMap<Workspace, Facts>, root: &str, changes: &str) -> String {
+    let change = |text: &str| {
+        let (name, action) = text.trim().split_once(' ').unwrap();
+        let action = match action {
+            "created" => OutputAction::Created,
+            "deleted" => OutputAction::Deleted,
+            _ => OutputAction::Updated,
+        };
+        (name.to_owned(), OutputChange { action, after_unknown: false })
+    };
+    let changes = changes.split(',').filter(|text| !text.is_empty()).map(change).collect();
+    let reached = facts.keys().cloned().collect();
+    let foreseen = imagine_plan(facts, &reached, &workspace(root), &changes, &Policy::default(), Timestamp(1_000_000));
+    let names = |steps: &[Step]| steps.iter().map(|step| step.workspace.name.clone()).collect::<Vec<_>>().join(" ");
+    let steps = foreseen.steps.iter().map(|step| names(step)).collect::<Vec<_>>().join(" | ");
+    format!("{} -> {steps}; held: {}", foreseen.outputs.join(" "), names(&foreseen.held))
+}
+
+#[test]
+fn a_plan_wakes_whoever_may_use_what_it_changes() {
+    let mut facts = world("a\nb reads a\nc reads b\nd reads a");
+    let edge = facts.get_mut(&workspace("d")).unwrap().producers.get_mut(&workspace("a")).unwrap();
+    edge.uses = Some(["id".to_owned()].into());
+    assert_eq!(planned(facts.clone(), "a", "id updated"), "id -> b d | c; held: ");
+    assert_eq!(planned(facts.clone(), "a", "new created"), "new -> b | c; held: ");
+    assert_eq!(planned(facts.clone(), "a", "id deleted"), "id -> ; held: ");
+    assert_eq!(planned(facts, "a", ""), " -> ; held: ");
+}
+
+#[test]
+fn a_plan_of_a_workspace_that_nothing_is_known_of_wakes_whoever_is_known_to_read_it() {
+    assert_eq!(planned(world("b reads a"), "a", "id created"), "id -> b; held: ");
+    assert_eq!(planned(world("b"), "new", "id created"), "id -> ; held: ");
+}
+
+#[test]
+fn a_plan_is_taken_to_settle_its_own_workspace() {
+    let mut facts = world("z\na reads z\nb reads a");
+    facts.get_mut(&workspace("a")).unwrap().producers.get_mut(&workspace("z")).unwrap().observed.clear();
+    assert_eq!(planned(facts, "a", "id updated"), "id -> b; held: ");
+}

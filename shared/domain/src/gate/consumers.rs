@@ -21,7 +21,7 @@ pub async fn readers(
     let known = store.facts(&consumers).await?;
     let readers = known.into_iter().filter_map(|(consumer, known)| {
         let edge = known.facts.producers.get(workspace).filter(|edge| edge.live())?;
-        let read: Vec<String> = deleted.iter().filter(|output| edge.may_use(output)).cloned().collect();
+        let read: Vec<String> = deleted.iter().filter(|output| edge.uses(output)).cloned().collect();
         (!read.is_empty()).then_some((consumer, read))
     });
     Ok(readers.collect())
