@@ -1,3 +1,217 @@
-//! task-runner: the checks of a run task, and the one answer that becomes of them.
+//! task-runner: carries out the checks of run tasks. A check is a work of its own; what it comes to is written down
+//! with whatever wakes who waits for it, so a process that dies leaves a check that is carried out again.
 
+mod checks;
+mod config;
+mod execute;
 pub mod rego;
+
+pub use checks::{CheckError, Checks};
+pub use config::{Config, Settings, StartError, connect};
+pub use execute::{Asked, Executor, Step};
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use sluice_aws::{GateKeys, Table, work_key};
+use sluice_domain::gate::{Check, CheckVerdict, Ended, Execution, Gated, Progress};
+use sluice_domain::ports::{Advance, GateStore, Guard, StoreError, Worklist};
+use sluice_domain::{CheckName, Claimed, Classify, Fault, Queue, TaskResultId, Timestamp, WorkKey, chain};
+use sluice_lambda::batch::{self, BatchResponse, StreamEvent};
+use sluice_lambda::now;
+use sluice_lambda::work::{Failed, Next, conclude};
+use tracing::{info, warn};
+
+use execute::is_hopeless;
+
+/// How long a claim lasts, in milliseconds: as long as the function may run.
+pub const LEASE_MS: u64 = 120_000;
+
+/// Most attempts at a check that fails in ways that may pass: with the waits between them some four minutes.
+pub(crate) const ATTEMPTS_MAX: u32 = 8;
+
+/// Most attempts that may end in no way at all: the process died, each time for as long as a claim lasts.
+const DEATHS_MAX: u32 = 3;
+
+/// The function's parts, built once.
+#[derive(Debug)]
+pub struct Runner<S, E> {
+    /// The table.
+    pub store: S,
+    /// What carries out checks.
+    pub executor: E,
+    /// What opens access tokens.
+    pub keys: GateKeys,
+}
+
+/// Does the works that a batch rings for. A record that is none of this queue's work is passed over.
+pub async fn handle_batch(runner: Arc<Runner<Table, Checks<Table>>>, event: StreamEvent) -> BatchResponse {
+    batch::each(&event, |record| {
+        let key = work_key(&record.pk, &record.sk).filter(|key| key.queue() == Queue::Check)?;
+        let runner = runner.clone();
+        Some(async move { handle(&runner, &key, now()).await })
+    })
+    .await
+}
+
+/// Does the work of `key`, if it is due. An error means that not even the failure could be written down.
+pub async fn handle<S, E>(runner: &Runner<S, E>, key: &WorkKey, now: Timestamp) -> Result<(), StoreError>
+where
+    S: GateStore + Worklist,
+    E: Executor,
+{
+    let WorkKey::Check(result, name) = key else { return Ok(()) };
+    let Some(claimed) = runner.store.claim(key, now, LEASE_MS).await? else { return Ok(()) };
+    let gated = match runner.store.gated(result).await {
+        Ok(gated) => gated,
+        Err(error) => return put_off(&runner.store, &claimed, error, now).await,
+    };
+    let turn = Turn { runner, claimed: &claimed, result, name, now };
+    let Some(gated) = gated.filter(|gated| gated.state.verdict.is_none() && gated.state.end.is_none()) else {
+        // The answer is given: whatever this would find comes too late.
+        return runner.store.complete(&claimed).await;
+    };
+    match turn.take(&gated).await {
+        // Somebody else has written meanwhile, and made it due again where that is needed.
+        Err(StoreError::Conflict) => Ok(()),
+        taken => taken,
+    }
+}
+
+/// One turn at one check.
+struct Turn<'a, S, E> {
+    runner: &'a Runner<S, E>,
+    claimed: &'a Claimed,
+    result: &'a TaskResultId,
+    name: &'a CheckName,
+    now: Timestamp,
+}
+
+impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
+    async fn take(&self, gated: &Gated) -> Result<(), StoreError> {
+        let execution = gated.execution(self.name);
+        let Some(check) = gated.admission.check(self.name).filter(|_| execution.end.is_none()) else {
+            return self.runner.store.complete(self.claimed).await;
+        };
+        let deadline = execution.deadline(check, &gated.admission);
+        if self.now >= deadline {
+            return self.end(gated, execution, CheckVerdict::Errored, "took longer than it may").await;
+        }
+        if !gated.may_begin(check) {
+            // It is woken when what it needs is over.
+            return self.runner.store.postpone(self.claimed, deadline, Some("waits for the checks before it")).await;
+        }
+        if let Some(silent_at) = execution.silent_at() {
+            if self.now >= silent_at {
+                let message = "the other checker took it on, and has said nothing for ten minutes";
+                return self.end(gated, execution, CheckVerdict::Errored, message).await;
+            }
+            return self.runner.store.postpone(self.claimed, silent_at.min(deadline), None).await;
+        }
+        if self.claimed.tried && self.claimed.attempts > DEATHS_MAX {
+            let message = "ended in no way at all, several times: see the log of task-runner";
+            return self.end(gated, execution, CheckVerdict::Errored, message).await;
+        }
+        let token = match self.token().await {
+            Ok(Some(token)) => token,
+            Ok(None) => {
+                let message = "the access token does not open: SLUICE_GATE_KEY was replaced without keeping the old one";
+                return self.end(gated, execution, CheckVerdict::Errored, message).await;
+            }
+            Err(error) => return put_off(&self.runner.store, self.claimed, error, self.now).await,
+        };
+        self.carry_out(gated, check, execution, &token, deadline).await
+    }
+
+    async fn carry_out(
+        &self,
+        gated: &Gated,
+        check: &Check,
+        execution: Execution,
+        token: &SecretString,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        let admission = &gated.admission;
+        let asked = Asked { admission, check, execution: &execution, token, deadline, now: self.now };
+        let started_at = execution.started_at.or(Some(self.now));
+        match self.runner.executor.execute(asked).await {
+            Ok(Step::Ended(end)) => self.ended(gated, Execution { started_at, ..execution }, end).await,
+            Ok(Step::HandedOn) => {
+                let execution = Execution { started_at: Some(self.now), handed_on: true, ..execution };
+                let due = execution.silent_at().map_or(deadline, |silent| silent.min(deadline));
+                info!(task_result.id = %self.result, check = %self.name, "handed on {}", self.claimed.key);
+                self.write(gated, &execution, Some(due), false).await
+            }
+            Ok(Step::Again { at, message }) => {
+                let news = execution.progress.as_ref().is_none_or(|progress| progress.message != message);
+                let progress = Progress { at: self.now, message, url: None, outcomes: Vec::new() };
+                let progress = if news { Some(progress) } else { execution.progress };
+                let execution = Execution { started_at, progress, end: None, handed_on: false };
+                self.write(gated, &execution, Some(at.min(deadline)), news).await
+            }
+            Err(error) => {
+                if is_hopeless(error.fault(), self.claimed.attempts) {
+                    let message = format!("could not be carried out: {}", chain(&error));
+                    return self.end(gated, Execution { started_at, ..execution }, CheckVerdict::Errored, &message).await;
+                }
+                put_off(&self.runner.store, self.claimed, error, self.now).await
+            }
+        }
+    }
+
+    async fn end(
+        &self,
+        gated: &Gated,
+        execution: Execution,
+        verdict: CheckVerdict,
+        message: &str,
+    ) -> Result<(), StoreError> {
+        self.ended(gated, execution, Ended::new(self.now, verdict, message)).await
+    }
+
+    async fn ended(&self, gated: &Gated, execution: Execution, end: Ended) -> Result<(), StoreError> {
+        let (key, message) = (&self.claimed.key, &end.message);
+        let run = &gated.admission.request.run;
+        match end.verdict {
+            CheckVerdict::Errored => {
+                warn!(task_result.id = %self.result, run.id = %run, check = %self.name, "{key} came to no verdict: {message}");
+            }
+            verdict => {
+                info!(task_result.id = %self.result, run.id = %run, check = %self.name, "{key} {verdict}: {message}");
+            }
+        }
+        self.write(gated, &Execution { end: Some(end), progress: None, ..execution }, None, true).await
+    }
+
+    async fn write(
+        &self,
+        gated: &Gated,
+        execution: &Execution,
+        due: Option<Timestamp>,
+        tells: bool,
+    ) -> Result<(), StoreError> {
+        let wakes = match execution.end {
+            Some(_) => gated.admission.waiting_for(self.name).collect(),
+            None => Vec::new(),
+        };
+        let step = Advance { result: self.result, check: self.name, execution, due, wakes, tells, now: self.now };
+        self.runner.store.advance(Guard::Claimed(self.claimed), &step).await
+    }
+
+    async fn token(&self) -> Result<Option<SecretString>, StoreError> {
+        let sealed = self.runner.store.token(self.result).await?;
+        Ok(sealed.and_then(|sealed| self.runner.keys.open(self.result, &sealed).ok()))
+    }
+}
+
+/// The check is tried again later: nothing was found out, and nothing else is to be written down.
+async fn put_off<E>(store: &impl Worklist, claimed: &Claimed, error: E, now: Timestamp) -> Result<(), StoreError>
+where
+    E: Classify + 'static,
+{
+    if let Fault::Permanent = error.fault() {
+        // As a dead letter nobody would answer for it: its result is answered when its time is over.
+        return store.defer(claimed, now.plus_ms(LEASE_MS), &chain(&error), false).await;
+    }
+    conclude(store, claimed, Err(Failed { error, tried: false }), now).await
+}

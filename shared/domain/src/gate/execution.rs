@@ -1,5 +1,7 @@
 //! How far one check of one task result has come.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::gate::answer::Admission;
@@ -119,6 +121,16 @@ pub enum CheckVerdict {
     Failed,
     /// It came to no verdict: it crashed, timed out, or could not be reached.
     Errored,
+}
+
+impl fmt::Display for CheckVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Errored => "came to no verdict",
+        })
+    }
 }
 
 impl Ended {

@@ -1,0 +1,151 @@
+//! Every kind of check, carried out.
+
+mod checker;
+mod graph;
+mod plan;
+mod policy;
+
+use sluice_aws::GateKeys;
+use sluice_aws::secrets::{KeyCache, SecretError};
+use sluice_domain::foresee::ForeseeError;
+use sluice_domain::gate::CheckKind;
+use sluice_domain::ports::{Definitions, FactStore, StoreError, TerraformError};
+use sluice_domain::reach::ReachError;
+use sluice_domain::{Classify, Fault, Policy, PolicyName};
+use sluice_hcp::plan_json::PlanError;
+use sluice_hcp_client::{CheckerError, Checkers, GateClient};
+
+use crate::execute::{Asked, Executor, Step};
+use crate::rego::{EvaluateError, Evaluator};
+
+/// How soon an `upstream` check that waits looks again, in milliseconds.
+const LOOK_AGAIN_MS: u64 = 30_000;
+
+/// What checks are carried out with.
+#[derive(Debug)]
+pub struct Checks<S> {
+    /// The table.
+    pub store: S,
+    /// What is allowed downstream.
+    pub policy: Policy,
+    /// HCP Terraform's plans.
+    pub plans: GateClient,
+    /// Largest plan that is read, in bytes.
+    pub plan_bytes_max: u64,
+    /// Rego policies.
+    pub evaluator: Evaluator,
+    /// Other checkers.
+    pub checkers: Checkers,
+    /// The keys that requests to other checkers are signed with.
+    pub keyring: KeyCache,
+    /// What makes the tokens that other checkers answer with.
+    pub keys: GateKeys,
+    /// Where other checkers reach Sluice, without a path.
+    pub public_url: Option<String>,
+}
+
+/// Why a check comes to no verdict. It is shown in HCP Terraform.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// HCP Terraform did not do its part.
+    #[error(transparent)]
+    Terraform(#[from] TerraformError),
+    /// The table did not do its part.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is needed to decide cannot be read.
+    #[error(transparent)]
+    Reach(ReachError),
+    /// Nothing can be foreseen.
+    #[error(transparent)]
+    Foresee(ForeseeError),
+    /// The request named no plan.
+    #[error("HCP Terraform offers no plan at this stage")]
+    NoPlan,
+    /// The plan is larger than is read.
+    #[error("the plan is larger than {limit} bytes, which is more than is read (SLUICE_PLAN_BYTES_MAX)")]
+    PlanTooLarge {
+        /// The most bytes.
+        limit: u64,
+    },
+    /// The plan is not what Terraform writes.
+    #[error("the plan cannot be read")]
+    Plan(#[source] PlanError),
+    /// There is no such policy.
+    #[error("there is no policy {0}: store it, or name another")]
+    NoPolicy(PolicyName),
+    /// The stored policy is none.
+    #[error("policy {name} is not readable: store it again ({why})")]
+    BadPolicy {
+        /// Which.
+        name: PolicyName,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The policy came to no findings.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// Nobody could answer.
+    #[error("SLUICE_PUBLIC_URL is not set, so another checker would not know where to answer")]
+    NoPublicUrl,
+    /// The key is not to be had.
+    #[error("the key that its requests are signed with cannot be fetched")]
+    Key(#[source] SecretError),
+    /// The other checker did not take the request.
+    #[error(transparent)]
+    Checker(#[from] CheckerError),
+}
+
+impl From<ReachError> for CheckError {
+    fn from(error: ReachError) -> Self {
+        match error {
+            ReachError::Store(error) => Self::Store(error),
+            error @ ReachError::TooMany(_) => Self::Reach(error),
+        }
+    }
+}
+
+impl From<ForeseeError> for CheckError {
+    fn from(error: ForeseeError) -> Self {
+        match error {
+            ForeseeError::Reach(error) => error.into(),
+            error => Self::Foresee(error),
+        }
+    }
+}
+
+impl Classify for CheckError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Terraform(error) => error.fault(),
+            Self::Store(error) => error.fault(),
+            Self::Checker(error) => error.fault(),
+            Self::Evaluate(EvaluateError::PlanLost(_) | EvaluateError::Pipe(_) | EvaluateError::Start { .. })
+            | Self::Key(_) => Fault::TRANSIENT,
+            Self::Reach(_)
+            | Self::Foresee(_)
+            | Self::NoPlan
+            | Self::PlanTooLarge { .. }
+            | Self::Plan(_)
+            | Self::NoPolicy(_)
+            | Self::BadPolicy { .. }
+            | Self::Evaluate(_)
+            | Self::NoPublicUrl => Fault::Permanent,
+        }
+    }
+}
+
+impl<S: FactStore + Definitions> Executor for Checks<S> {
+    type Error = CheckError;
+
+    async fn execute(&self, asked: Asked<'_>) -> Result<Step, CheckError> {
+        // Each on the heap: together they would be more than a stack should hold.
+        match &asked.check.kind {
+            CheckKind::Upstream { unsettled } => Box::pin(self.upstream(asked, *unsettled)).await,
+            CheckKind::Preview => Box::pin(self.preview(asked)).await,
+            CheckKind::Consumers => Box::pin(self.consumers(asked)).await,
+            CheckKind::Rego { policy, namespaces } => Box::pin(self.rego(asked, policy, namespaces)).await,
+            CheckKind::Http { url, hmac_key } => Box::pin(self.hand_on(asked, url, hmac_key.as_deref())).await,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The plan: read as it streams, and what it teaches about the graph.
+
+use sluice_domain::gate::{CallbackUrl, Stage};
+use sluice_domain::ports::{Definitions, FactStore, StoreError, Write};
+use sluice_domain::{PlanFindings, RunId, Workspace, chain};
+use sluice_hcp::plan_json;
+use sluice_hcp_client::PlanStream;
+use tracing::{info, warn};
+
+use super::{CheckError, Checks};
+use crate::execute::Asked;
+
+/// How often what a plan teaches is written down again because somebody else wrote meanwhile.
+const CONFLICTS_MAX: usize = 8;
+
+impl<S: FactStore + Definitions> Checks<S> {
+    /// The plan, as it streams.
+    pub(super) async fn open(&self, asked: Asked<'_>) -> Result<PlanStream, CheckError> {
+        let url: &CallbackUrl = asked.request().plan.as_ref().ok_or(CheckError::NoPlan)?;
+        Ok(self.plans.plan(url, asked.token, self.plan_bytes_max).await?)
+    }
+
+    /// What the plan says. What it teaches is kept until its run has ended.
+    pub(super) async fn findings(&self, asked: Asked<'_>) -> Result<PlanFindings, CheckError> {
+        let plan = self.open(asked).await?;
+        let findings = plan.read(plan_json::read).await?;
+        let request = asked.request();
+        if request.stage == Stage::PostPlan && !request.speculative {
+            // What it teaches is welcome, and no reason to fail somebody's run.
+            if let Err(error) = self.teach(&request.workspace, &request.run, &findings).await {
+                warn!(run.id = %request.run, "could not keep what the plan of {} teaches: {}", request.run, chain(&error));
+            }
+        }
+        Ok(findings)
+    }
+
+    async fn teach(&self, workspace: &Workspace, run: &RunId, findings: &PlanFindings) -> Result<(), StoreError> {
+        let Some(reads) = findings.lesson() else { return Ok(()) };
+        let mut conflicts = 0;
+        loop {
+            let known = self.store.known_one(workspace).await?;
+            let mut facts = known.facts;
+            if !facts.teach(run, reads.clone()) {
+                return Ok(());
+            }
+            let facts = Write::Facts { workspace: workspace.clone(), facts: Box::new(facts), version: known.version };
+            match self.store.commit(&[facts]).await {
+                Err(StoreError::Conflict) if conflicts < CONFLICTS_MAX => conflicts += 1,
+                written => {
+                    written?;
+                    info!(run.id = %run, "the plan of {run} tells what {} uses", workspace.short());
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
