@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::unstable::{BUILTINS, Expr, Literal, Module, NodeRef, Query, Rule, RuleAssign, RuleHead, Span};
 
+use super::older;
 use super::policy::PolicyError;
 
 /// Whether every function that is called exists, and none calls itself: the library would do so until its stack ends.
@@ -83,7 +84,7 @@ fn callee(name: &str, package: &[String], imports: &BTreeMap<String, String>, kn
     let own = format!("{}.{name}", path(package));
     match [imported, Some(own), Some(name.to_owned())].into_iter().flatten().find(|path| known.contains(path)) {
         Some(path) => Callee::Ours(path),
-        None if name == "print" || BUILTINS.contains_key(name) => Callee::BuiltIn,
+        None if name == "print" || BUILTINS.contains_key(name) || older::NAMES.contains(&name) => Callee::BuiltIn,
         None => Callee::Missing,
     }
 }

@@ -16,6 +16,7 @@ pub const TESTS: &[Test] = &[
     ("the_run_the_context_and_the_plan_resolve", the_run_the_context_and_the_plan_resolve),
     ("a_stage_without_a_plan_still_has_its_run", a_stage_without_a_plan_still_has_its_run),
     ("built_in_functions_that_people_use", built_in_functions_that_people_use),
+    ("built_in_functions_of_older_policies", built_in_functions_of_older_policies),
     ("a_plain_rule_that_is_true_is_a_denial", a_plain_rule_that_is_true_is_a_denial),
     ("brackets_in_v1_mean_what_their_author_meant", brackets_in_v1_mean_what_their_author_meant),
     ("exceptions_let_rules_pass", exceptions_let_rules_pass),
@@ -203,6 +204,20 @@ fn built_in_functions_that_people_use() {
                 "units", "net", "object", "walk", "every"}
             not name in ok
         }
+    "#;
+    check(&policy(source), &plan(), &[]);
+}
+
+fn built_in_functions_of_older_policies() {
+    let source = r#"
+        package main
+        ok["re_match"] { re_match("^a+$", "aa"); not re_match("^a+$", "ab"); not re_match("(", "(") }
+        ok["any"] { any([false, true]); not any([]) }
+        ok["all"] { all({true}); all([]); not all([true, false]) }
+        ok["intersects"] { net.cidr_intersects("10.0.0.0/8", "10.1.0.0/16") }
+        ok["apart"] { not net.cidr_intersects("10.0.0.0/8", "11.0.0.0/8") }
+        ok["overlap"] { net.cidr_overlap("10.0.0.0/8", "10.1.2.3") }
+        deny[name] { name := {"re_match", "any", "all", "intersects", "apart", "overlap"}[_]; not ok[name] }
     "#;
     check(&policy(source), &plan(), &[]);
 }
