@@ -5,28 +5,53 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::unstable::{BUILTINS, Expr, Literal, Module, NodeRef, Query, Rule, RuleAssign, RuleHead, Span};
 
+use super::older;
 use super::policy::PolicyError;
 
-/// Whether every function that is called exists.
+/// Whether every function that is called exists, and none calls itself: the library would do so until its stack ends.
 pub(crate) fn check(modules: &[NodeRef<Module>], packages: &[Vec<String>]) -> Result<(), PolicyError> {
     let mut known = BTreeSet::new();
     for (module, package) in modules.iter().zip(packages) {
         let functions = module.policy.iter().filter_map(|rule| function(rule));
         known.extend(functions.map(|name| format!("{}.{name}", path(package))));
     }
+    let mut graph: BTreeMap<String, Vec<(String, &Span)>> = BTreeMap::new();
     for (module, package) in modules.iter().zip(packages) {
         let imports = imports(module);
         for rule in &module.policy {
             let mut calls = Calls::default();
             calls.rule(rule);
+            let within = function(rule).map(|name| format!("{}.{name}", path(package)));
             for (span, name) in calls.0 {
-                if !exists(&name, package, &imports, &known) {
-                    return Err(missing(span, &name));
+                match callee(&name, package, &imports, &known) {
+                    Callee::Ours(callee) => {
+                        graph.entry(within.clone().unwrap_or_default()).or_default().push((callee, span));
+                    }
+                    Callee::BuiltIn => {}
+                    Callee::Missing => return Err(missing(span, &name)),
                 }
             }
         }
     }
-    Ok(())
+    circle(&graph).map_or(Ok(()), |(span, name)| Err(at(span, format!("function {name} calls itself"))))
+}
+
+/// A call that leads back to its caller.
+fn circle<'a>(graph: &'a BTreeMap<String, Vec<(String, &'a Span)>>) -> Option<(&'a Span, &'a str)> {
+    let calls = |name: &str| graph.get(name).map_or(&[][..], Vec::as_slice);
+    let leads_to = |from: &'a str, to: &str| {
+        let mut seen = BTreeSet::from([from]);
+        let mut next = vec![from];
+        while let Some(name) = next.pop() {
+            if name == to {
+                return true;
+            }
+            next.extend(calls(name).iter().map(|(callee, _)| callee.as_str()).filter(|callee| seen.insert(callee)));
+        }
+        false
+    };
+    let mut edges = graph.iter().flat_map(|(caller, calls)| calls.iter().map(move |call| (caller, call)));
+    edges.find(|(caller, (callee, _))| leads_to(callee, caller)).map(|(caller, (_, span))| (*span, caller.as_str()))
 }
 
 fn path(package: &[String]) -> String {
@@ -39,18 +64,29 @@ fn missing(span: &Span, name: &str) -> PolicyError {
     } else {
         format!("there is no function {name}")
     };
+    at(span, wrong)
+}
+
+fn at(span: &Span, wrong: String) -> PolicyError {
     PolicyError::At { module: span.source.get_path().clone(), line: span.line, column: span.col, wrong }
 }
 
-fn exists(name: &str, package: &[String], imports: &BTreeMap<String, String>, known: &BTreeSet<String>) -> bool {
+enum Callee {
+    /// By its whole path.
+    Ours(String),
+    BuiltIn,
+    Missing,
+}
+
+fn callee(name: &str, package: &[String], imports: &BTreeMap<String, String>, known: &BTreeSet<String>) -> Callee {
     let (first, rest) = name.split_once('.').map_or((name, None), |(first, rest)| (first, Some(rest)));
-    if let Some(import) = imports.get(first) {
-        return known.contains(&rest.map_or_else(|| import.clone(), |rest| format!("{import}.{rest}")));
+    let imported = imports.get(first).map(|import| rest.map_or(import.clone(), |rest| format!("{import}.{rest}")));
+    let own = format!("{}.{name}", path(package));
+    match [imported, Some(own), Some(name.to_owned())].into_iter().flatten().find(|path| known.contains(path)) {
+        Some(path) => Callee::Ours(path),
+        None if name == "print" || BUILTINS.contains_key(name) || older::NAMES.contains(&name) => Callee::BuiltIn,
+        None => Callee::Missing,
     }
-    known.contains(name)
-        || known.contains(&format!("{}.{name}", path(package)))
-        || name == "print"
-        || BUILTINS.contains_key(name)
 }
 
 /// What imported names stand for.

@@ -97,7 +97,13 @@ fn limit(bounds: &Bounds) -> io::Result<()> {
 fn evaluate(compiled: &mut Compiled, limit: Duration) -> Answer {
     compiled.engine.set_execution_timer_config(ExecutionTimerConfig { limit, check_interval: STEPS });
     let query = query(&compiled.rules, &compiled.exceptions);
-    let values = match compiled.engine.eval_query(query, false) {
+    let started = Instant::now();
+    let evaluated = compiled.engine.eval_query(query, false);
+    if started.elapsed() >= limit {
+        // Whatever came of it: the library may have taken a stop inside a function for an undefined value.
+        return Answer::TimedOut;
+    }
+    let values = match evaluated {
         Ok(results) => results.result.into_iter().next().and_then(|row| row.expressions.into_iter().next()),
         Err(error) if out_of_time(error.downcast_ref(), &error) => return Answer::TimedOut,
         Err(error) => return Answer::Policy(failed(&error)),
@@ -113,8 +119,9 @@ fn evaluate(compiled: &mut Compiled, limit: Duration) -> Answer {
 /// is undefined; the exceptions come last.
 fn query(rules: &BTreeSet<Rule>, exceptions: &BTreeSet<Vec<String>>) -> String {
     let one = |package: &[String], name: &str| {
-        let path: String = package.iter().map(|part| format!("[{}]", serde_json::Value::from(part.as_str()))).collect();
-        format!("[value | value := data{path}[\"{name}\"]]")
+        let quoted: Vec<_> = package.iter().map(|part| serde_json::Value::from(part.as_str()).to_string()).collect();
+        let path = quoted.join("][");
+        format!("[value | value := data[{path}][\"{name}\"]]")
     };
     let rules = rules.iter().map(|rule| one(&rule.namespace, &rule.name));
     let all = rules.chain(exceptions.iter().map(|package| one(package, "exception")));
@@ -131,6 +138,7 @@ fn failed(error: &impl Display) -> PolicyError {
     let ours = |wrong: &str| {
         let told = [
             ("multiple outputs", "it gives more than one value; a complete rule or a function may give only one"),
+            ("regex exceeded size limit", "a regular expression is too large"),
             ("recursion", "it refers to itself"),
             ("could not find function", "it calls a function that does not exist"),
             ("mismatch in number of arguments", "a function is called with the wrong number of arguments"),

@@ -34,7 +34,8 @@ pub struct Limits {
     pub wall_ms: u64,
     /// Processor time.
     pub cpu_seconds: u64,
-    /// Address space of the child: its own code (some 30 MB), the policy, and about six to nine times the plan.
+    /// Address space of the child. A plan of Terraform's takes about five times its size, a document of very small
+    /// values up to sixteen times; `walk` over all of it takes another fifteen times. macOS does not hold to it.
     pub memory_bytes: u64,
     /// The largest plan.
     pub input_bytes_max: u64,
@@ -220,17 +221,18 @@ impl Evaluator {
         let stdout = child.stdout.take().ok_or_else(gone)?;
         let stderr = child.stderr.take().ok_or_else(gone)?;
         let limit = self.limits.output_bytes_max;
-        let mut feed = pin!(self.feed(stdin, head, plan));
-        let mut heard =
-            pin!(async { tokio::try_join!(hear(stdout, limit), complaint(stderr), async { Ok(child.wait().await?) }) });
-        let mut fed = false;
+        let mut feeding = pin!(self.feed(stdin, head, plan));
+        let listening =
+            async { tokio::try_join!(hear(stdout, limit), complaint(stderr), async { Ok(child.wait().await?) }) };
+        let mut listening = pin!(listening);
+        let mut all_fed = false;
         let (answer, complaint, status) = loop {
             tokio::select! {
-                done = &mut feed, if !fed => {
+                done = &mut feeding, if !all_fed => {
                     done?;
-                    fed = true;
+                    all_fed = true;
                 }
-                heard = &mut heard => break heard?,
+                ended = &mut listening => break ended?,
             }
         };
         match serde_json::from_slice(&answer) {

@@ -123,9 +123,13 @@ fn components(path: &Path) -> Result<Vec<String>, FilesError> {
     Ok(names)
 }
 
+fn is(path: &str, extension: &str) -> bool {
+    Path::new(path).extension().is_some_and(|found| found == extension)
+}
+
 fn wanted(name: &[String]) -> bool {
     let Some(file) = name.last() else { return false };
-    let module = file.ends_with(".rego") && !file.ends_with("_test.rego");
+    let module = is(file, "rego") && !file.ends_with("_test.rego");
     module || matches!(file.as_str(), "data.json" | "data.yaml" | "data.yml")
 }
 
@@ -158,7 +162,7 @@ impl Gathered {
         }
         let path = name.join("/");
         let text = String::from_utf8(read).map_err(|_| FilesError::NotText { path: path.clone() })?;
-        if path.ends_with(".rego") {
+        if is(&path, "rego") {
             self.policy.modules.insert(path, text);
             return Ok(());
         }
@@ -182,7 +186,7 @@ impl Gathered {
 
 fn data(path: &str, text: &str) -> Result<Map<String, serde_json::Value>, FilesError> {
     let wrong = |wrong: String| FilesError::Data { path: path.to_owned(), wrong };
-    let value = if path.ends_with(".json") {
+    let value = if is(path, "json") {
         serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?
     } else {
         let value = Value::from_yaml_str(text).map_err(|error| wrong(error.to_string()))?;

@@ -33,6 +33,7 @@ mod files;
 mod findings;
 mod input;
 mod module;
+mod older;
 mod policy;
 mod wire;
 

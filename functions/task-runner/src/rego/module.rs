@@ -7,6 +7,9 @@ use regorus::unstable::{Expr, Module, NodeRef, Rule as Written, RuleHead};
 
 use super::policy::{Namespaces, PolicyError};
 
+/// How the library says that a module is older than Rego v1.
+const MISSES_KEYWORD: &str = "keyword is required before rule body";
+
 /// What becomes of what a rule gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Effect {
@@ -37,8 +40,9 @@ pub(crate) struct Counting {
     pub(crate) exceptions: BTreeSet<Vec<String>>,
 }
 
-/// Reads a module as Rego v1 and, unless it says that it is that, as v0. If it is neither, the error is the one of the
-/// reading that got further: a slip in an old module is not explained by the newer grammar.
+/// Reads a module as Rego v1 and, unless it says that it is that, as v0. If it is neither, the error is that of v0 if
+/// all that v1 misses is a keyword that v0 does not have or if v0 got further: a slip in an old module is not explained
+/// by the newer grammar.
 pub(crate) fn add(engine: &mut Engine, path: &str, source: &str) -> Result<(), PolicyError> {
     let mut read = |v0: bool| {
         engine.set_rego_v0(v0);
@@ -50,7 +54,8 @@ pub(crate) fn add(engine: &mut Engine, path: &str, source: &str) -> Result<(), P
         return Err(as_v1);
     }
     let Err(as_v0) = read(true) else { return Ok(()) };
-    Err(if reached(&as_v0) > reached(&as_v1) { as_v0 } else { as_v1 })
+    let old = as_v1.to_string().ends_with(MISSES_KEYWORD) || reached(&as_v0) > reached(&as_v1);
+    Err(if old { as_v0 } else { as_v1 })
 }
 
 fn reached(error: &PolicyError) -> (u32, u32) {

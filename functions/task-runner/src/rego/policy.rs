@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calls;
 use super::module::{self, Counting, Rule};
+use super::older;
 
 /// The longest line a module may have. The library's own default is less than generated tables need.
 const COLUMNS_MAX: NonZeroU32 = NonZeroU32::new(65_536).expect("not zero");
@@ -128,6 +129,7 @@ pub(crate) fn compile(policy: &Policy, namespaces: &Namespaces) -> Result<Compil
         max_file_bytes: MODULE_BYTES_MAX,
         max_lines: LINES_MAX,
     });
+    older::add(&mut engine).map_err(|error| whole(&error))?;
     for (path, source) in &policy.modules {
         if !path.ends_with("_test.rego") {
             module::add(&mut engine, path, source)?;
