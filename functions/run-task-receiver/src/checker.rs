@@ -6,7 +6,7 @@ use http::{Request, Response, StatusCode};
 use sluice_domain::gate::Gated;
 use sluice_domain::ports::{Advance, GateStore, Guard, StoreError};
 use sluice_domain::{CheckName, Classify, TaskResultId, Timestamp, chain};
-use sluice_hcp::wire::{Malformed, parse_callback};
+use sluice_hcp::wire::{MalformedCallback, parse_callback};
 use sluice_lambda::http::{empty, not_taken};
 use tracing::{error, info, warn};
 
@@ -31,7 +31,7 @@ pub(crate) enum Refusal {
     #[error("the check is over already")]
     Over,
     #[error(transparent)]
-    Malformed(#[from] Malformed),
+    Malformed(#[from] MalformedCallback),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

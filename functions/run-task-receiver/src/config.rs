@@ -6,6 +6,7 @@ use sluice_aws::secrets::{KeyCache, SecretError, resolve_lists};
 use sluice_aws::{ConnectError, GateKeys, Table};
 use sluice_domain::Timestamp;
 use sluice_domain::gate::KeyPlace;
+use sluice_hcp::wire::Origin;
 use sluice_hcp_client::{GateClient, SettingsError};
 use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress};
 
@@ -62,10 +63,11 @@ pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Receiver<Table, 
     let store = Table::connect(vars, &config.table)?;
     let ca_bundle = config.ca_bundle.map(std::fs::read).transpose().map_err(StartError::CaBundle)?;
     let gate = GateKeys::new(&resolve_lists(vars, config.gate_keys).await?);
+    let origin: Origin = config.terraform.url.parse().map_err(|_| SettingsError::Address)?;
     let address = config.terraform.url.parse().map_err(|_| SettingsError::Address)?;
     let client = GateClient::new(&address, ca_bundle.as_deref())?;
     let keyring = KeyCache::new(vars.clone());
-    Ok(Receiver { store, keyring, gate, terraform: config.terraform, client })
+    Ok(Receiver { store, keyring, gate, host: config.terraform.host, origin, client })
 }
 
 impl Keyring for KeyCache {

@@ -17,9 +17,9 @@ use sluice_aws::GateKeys;
 use sluice_aws::secrets::SecretError;
 use sluice_domain::gate::KeyPlace;
 use sluice_domain::ports::{Definitions, GateStore};
-use sluice_domain::{CheckName, TaskName, TaskResultId, Timestamp};
+use sluice_domain::{CheckName, Host, TaskName, TaskResultId, Timestamp};
+use sluice_hcp::wire::Origin;
 use sluice_hcp_client::GateClient;
-use sluice_lambda::TfeAddress;
 use sluice_lambda::http::empty;
 
 /// Where the keys of run tasks are kept.
@@ -42,8 +42,10 @@ pub struct Receiver<S, K> {
     pub keyring: K,
     /// What seals access tokens, and makes those of other checkers.
     pub gate: GateKeys,
-    /// The instance whose requests these are.
-    pub terraform: TfeAddress,
+    /// The instance whose requests these are, as workspaces are named by it.
+    pub host: Host,
+    /// Where that is reached: an access token goes nowhere else.
+    pub origin: Origin,
     /// Where plans are asked for on behalf of other checkers.
     pub client: GateClient,
 }

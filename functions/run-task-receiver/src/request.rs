@@ -7,7 +7,7 @@ use sluice_domain::gate::{Admission, TaskRequest};
 use sluice_domain::ports::{Definitions, GateStore, Recorded, StoreError, StoredTask};
 use sluice_domain::{Classify, Fault, TaskName, Timestamp, chain};
 use sluice_hcp::signature::{Keys, RUN_TASK_HEADER, Rejected, Verified, verify};
-use sluice_hcp::wire::{Asked, Malformed, RunTaskRequest};
+use sluice_hcp::wire::{Asked, Door, MalformedRequest};
 use sluice_lambda::http::{empty, not_taken};
 use tracing::{error, info, warn};
 
@@ -26,7 +26,7 @@ enum Refusal {
     #[error(transparent)]
     Unsigned(#[from] Rejected),
     #[error(transparent)]
-    Malformed(#[from] Malformed),
+    Malformed(#[from] MalformedRequest),
     #[error("its keys cannot be fetched")]
     Keys(#[from] SecretError),
     #[error(transparent)]
@@ -68,9 +68,8 @@ where
     let task = receiver.store.task(name).await?.ok_or(Refusal::Unknown)?;
     let signature = request.headers().get(RUN_TASK_HEADER).map(HeaderValue::as_bytes);
     let verified = verified(receiver, &task, body, signature, now).await?;
-    let terraform = &receiver.terraform;
-    let asked = RunTaskRequest::parse(verified, name, &terraform.host, &terraform.url, now)?;
-    let (asked, token) = match asked {
+    let door = Door { task: name, host: &receiver.host, origin: &receiver.origin, received_at: now };
+    let (asked, token) = match Asked::parse(verified, &door)? {
         Asked::Verification => {
             info!(task = %name, "run task {name} was verified");
             return Ok(());

@@ -132,8 +132,16 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
             (WorkKey::Survey(host, organization), Task::Survey(survey)) => {
                 Box::pin(self.survey(host, organization, (survey, claimed.seq), now)).await
             }
-            // Creating runs is another function's work, and its queue is not this one's.
-            (WorkKey::Run(..) | WorkKey::Read(_) | WorkKey::Survey(..) | WorkKey::Create(_), _) => Ok(Next::Done),
+            // The rest is other functions' work, and their queues are not this one's.
+            (
+                WorkKey::Run(..)
+                | WorkKey::Read(_)
+                | WorkKey::Survey(..)
+                | WorkKey::Create(_)
+                | WorkKey::Check(..)
+                | WorkKey::Relay(_),
+                _,
+            ) => Ok(Next::Done),
         }
     }
 }

@@ -14,9 +14,11 @@ pub const RINGS_MAX: u16 = 500;
 
 /// Everything that was due at `now`, up to [`RINGS_MAX`] works of each queue, the oldest first.
 pub async fn due(bell: &impl Bell, now: Timestamp) -> Result<Vec<WorkKey>, StoreError> {
-    let mut due = bell.due(Queue::Index, now, RINGS_MAX).await?;
-    due.extend(bell.due(Queue::Create, now, RINGS_MAX).await?);
-    due.extend(bell.due(Queue::Bulk, now, RINGS_MAX).await?);
+    let mut due = Vec::new();
+    // First those for whom HCP Terraform waits with a clock in its hand.
+    for queue in [Queue::Relay, Queue::Check, Queue::Index, Queue::Create, Queue::Bulk] {
+        due.extend(bell.due(queue, now, RINGS_MAX).await?);
+    }
     Ok(due)
 }
 

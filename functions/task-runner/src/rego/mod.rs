@@ -42,3 +42,11 @@ pub use evaluator::{EVALUATE_POLICY, EvaluateError, Evaluator, Input, Limits, No
 pub use files::{FilesError, from_bundle, from_directory};
 pub use findings::{FINDINGS_MAX, Finding, Findings};
 pub use policy::{Namespaces, Policy, PolicyError, check};
+
+/// The child's life, if this process was started for that: `main` asks before it does anything else.
+#[must_use]
+pub fn child() -> Option<std::process::ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    let asked = arguments.next().is_some_and(|argument| argument == EVALUATE_POLICY) && arguments.next().is_none();
+    asked.then(|| child_main(std::io::stdin().lock(), std::io::stdout().lock()))
+}

@@ -55,6 +55,8 @@ impl Table {
             WorkKey::Read(_) => Task::Read(old.reading?),
             WorkKey::Survey(..) => Task::Survey(old.survey?),
             WorkKey::Create(_) => Task::Create(old.order?),
+            WorkKey::Check(..) => Task::Check,
+            WorkKey::Relay(_) => Task::Relay,
         };
         let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
         Some(Claimed { key: key.clone(), seq: old.seq.unwrap_or(0), attempts, tried: old.tried, replayed: false, task })

@@ -1,0 +1,143 @@
+//! What the function is told by its environment, and how it is put together from that.
+
+use std::collections::BTreeMap;
+
+use sluice_aws::secrets::{KeyCache, SecretError, resolve_lists};
+use sluice_aws::{ConnectError, GateKeys, Table};
+use sluice_domain::Policy;
+use sluice_hcp_client::{Allowed, Checkers, GateClient, SettingsError};
+use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, policy};
+
+use crate::rego::{Evaluator, Limits};
+use crate::{Checks, Runner};
+
+/// Largest plan that is read unless told otherwise, in bytes.
+pub const PLAN_BYTES_MAX: u64 = 100 << 20;
+
+/// The function's configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `WORKSPACE_DEPENDENCIES_TABLE`.
+    pub table: String,
+    /// `TFE_ADDRESS`.
+    pub terraform: TfeAddress,
+    /// `SLUICE_GATE_KEY`: what access tokens are sealed with.
+    pub gate_keys: Vec<SecretRef>,
+    /// `SLUICE_CA_BUNDLE`: a file of PEM certificates to trust besides the public roots.
+    pub ca_bundle: Option<String>,
+    /// What checks are told.
+    pub settings: Settings,
+}
+
+/// What checks are told by the environment, wherever they run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What is allowed downstream.
+    pub policy: Policy,
+    /// `SLUICE_PUBLIC_URL`: where other checkers reach Sluice, without a path.
+    pub public_url: Option<String>,
+    /// `SLUICE_CHECKER_HOSTS`: host names, `*.suffix` patterns and networks that `http` checks may reach though they
+    /// are private.
+    pub allowed: Allowed,
+    /// `SLUICE_PLAN_BYTES_MAX`.
+    pub plan_bytes_max: u64,
+}
+
+impl Settings {
+    /// Reads the settings.
+    pub fn from_env(env: &mut Env<'_>) -> Option<Self> {
+        let policy = policy(env);
+        let public_url = env.optional::<TfeAddress>("SLUICE_PUBLIC_URL");
+        let listed = env.optional::<String>("SLUICE_CHECKER_HOSTS");
+        let plan_bytes_max = env.or("SLUICE_PLAN_BYTES_MAX", PLAN_BYTES_MAX);
+        let allowed = match listed?.unwrap_or_default().parse::<Allowed>() {
+            Ok(allowed) => Some(allowed),
+            Err(_) => {
+                env.fault("SLUICE_CHECKER_HOSTS", "is not a list of host names, *.suffixes and networks");
+                None
+            }
+        };
+        let public_url = public_url?.map(|address| address.url);
+        Some(Self { policy: policy?, public_url, allowed: allowed?, plan_bytes_max: plan_bytes_max? })
+    }
+
+    /// What carries out checks, beside `store`.
+    pub fn checks<S>(
+        self,
+        store: S,
+        plans: GateClient,
+        keys: GateKeys,
+        keyring: KeyCache,
+        ca_bundle: Option<&[u8]>,
+    ) -> Result<Checks<S>, StartError> {
+        let limits = Limits { input_bytes_max: self.plan_bytes_max, ..Limits::default() };
+        Ok(Checks {
+            store,
+            policy: self.policy,
+            plans,
+            plan_bytes_max: self.plan_bytes_max,
+            evaluator: Evaluator::this_program(limits).map_err(StartError::Program)?,
+            checkers: Checkers::new(self.allowed, ca_bundle)?,
+            keyring,
+            keys,
+            public_url: self.public_url,
+        })
+    }
+}
+
+impl Config {
+    /// Reads the environment; the error lists everything that is wrong with it.
+    pub fn from_env(vars: &BTreeMap<String, String>) -> Result<Self, InvalidConfig> {
+        let mut env = Env::new(vars);
+        let table = env.required("WORKSPACE_DEPENDENCIES_TABLE");
+        let terraform = env.tfe_address();
+        let gate_keys = env.secrets("SLUICE_GATE_KEY");
+        let ca_bundle = env.optional("SLUICE_CA_BUNDLE");
+        let settings = Settings::from_env(&mut env);
+        env.finish(|| {
+            Some(Self {
+                table: table?,
+                terraform: terraform?,
+                gate_keys: gate_keys?,
+                ca_bundle: ca_bundle?,
+                settings: settings?,
+            })
+        })
+    }
+}
+
+/// Why the function cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is missing or not valid.
+    #[error(transparent)]
+    Config(#[from] InvalidConfig),
+    /// A secret cannot be fetched.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The certificates cannot be read.
+    #[error("cannot read SLUICE_CA_BUNDLE")]
+    CaBundle(#[source] std::io::Error),
+    /// A client cannot be built.
+    #[error(transparent)]
+    Client(#[from] SettingsError),
+    /// The table cannot be reached.
+    #[error(transparent)]
+    Table(#[from] ConnectError),
+    /// It does not know where it lies itself, to be started once more for a policy.
+    #[error("cannot find this very program, which evaluates policies in processes of its own")]
+    Program(#[source] std::io::Error),
+}
+
+/// The runner as the environment has it. Nothing is sent, unless a secret has to be fetched.
+pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Runner<Table, Checks<Table>>, StartError> {
+    let config = Config::from_env(vars)?;
+    let store = Table::connect(vars, &config.table)?;
+    let ca_bundle = config.ca_bundle.map(std::fs::read).transpose().map_err(StartError::CaBundle)?;
+    let keys = GateKeys::new(&resolve_lists(vars, config.gate_keys).await?);
+    let address = config.terraform.url.parse().map_err(|_| SettingsError::Address)?;
+    let plans = GateClient::new(&address, ca_bundle.as_deref())?;
+    let keyring = KeyCache::new(vars.clone());
+    let executor = config.settings.checks(store.clone(), plans, keys.clone(), keyring, ca_bundle.as_deref())?;
+    Ok(Runner { store, executor, keys })
+}
