@@ -33,6 +33,8 @@ pub enum Command {
     Backfill(Backfill),
     /// List the work that was given up, or take it up again
     Replay(Replay),
+    /// Store run tasks and policies from a file, or list those that are stored
+    Tasks(Tasks),
     /// Stop the creation of runs at once; what is due waits
     Pause(Pause),
     /// Let runs be created again
@@ -60,6 +62,9 @@ pub struct Serve {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// Run tasks and policies to store before anything else, as sluice tasks takes them
+    #[arg(long, value_name = "FILE")]
+    pub tasks: Option<PathBuf>,
     /// The store.
     #[command(flatten)]
     pub store: Store,
@@ -133,6 +138,22 @@ pub struct Backfill {
     pub store: Store,
 }
 
+/// `sluice tasks`.
+#[derive(Debug, Args)]
+#[command(after_long_help = REPLAY_ENVIRONMENT)]
+pub struct Tasks {
+    /// A file of JSON: {"tasks": [...], "policies": {"name": "directory or bundle.tar.gz"}}; without it, what is stored
+    /// is listed
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Only say whether the file is valid
+    #[arg(long, requires = "file")]
+    pub check: bool,
+    /// The store.
+    #[command(flatten)]
+    pub store: Store,
+}
+
 /// `sluice pause`.
 #[derive(Debug, Args)]
 #[command(after_long_help = REPLAY_ENVIRONMENT)]
@@ -189,6 +210,10 @@ const ENVIRONMENT: &str = "Environment:
   SLUICE_WATCH_SECONDS          how long a run may be silent before it is asked for [default: 600]
   SLUICE_SURVEY_SECONDS         how often what no notification told is looked for [default: 300]
   SLUICE_ALLOW_UNSIGNED         true takes notifications without a signature; never on a public address
+  SLUICE_GATE_KEY               what access tokens of run tasks are sealed with; needed with a real table
+  SLUICE_PUBLIC_URL             where other checkers reach Sluice [default: the address it listens on]
+  SLUICE_CHECKER_HOSTS          hosts, *.suffixes and networks that http checks may reach though they are private
+  SLUICE_PLAN_BYTES_MAX         the largest plan that checks read [default: 104857600]
   SLUICE_CA_BUNDLE              a file of PEM certificates to trust besides the public roots
   SLUICE_LOG                    error, warn, info, debug or trace [default: info]
   NO_COLOR                      if set, nothing is printed in colour";

@@ -1,20 +1,25 @@
 //! Builds the functions, alike for the demo and for `serve`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use secrecy::{SecretSlice, SecretString};
-use sluice_aws::{Table, TablePace};
+use sluice_aws::secrets::KeyCache;
+use sluice_aws::{GateKeys, Table, TablePace};
 use sluice_domain::Policy;
 use sluice_domain::pace::{Lane, Paced};
 use sluice_hcp::digest::Digester;
 use sluice_hcp::signature::Keys;
-use sluice_hcp_client::{Client, Settings, SettingsError};
+use sluice_hcp_client::{Client, Settings, SettingsError, TaskClient, TaskLimits};
 use sluice_lambda::TfeAddress;
 use sluice_notification_receiver::Receiver;
 use sluice_run_creator::Creator;
+use sluice_run_task_receiver::Receiver as GateReceiver;
+use sluice_run_task_relay::Relay;
 use sluice_state_indexer::Indexer;
+use sluice_task_runner::{Checks, Runner, Settings as ChecksSettings};
 
-use crate::host::Functions;
+use crate::host::{Functions, Gate};
 
 /// What the functions are made of.
 pub struct Parts {
@@ -38,11 +43,24 @@ pub struct Parts {
     pub survey_ms: u64,
     /// How many API requests a second all functions together may make.
     pub api_requests_per_second: u32,
+    /// What the gate is made of besides.
+    pub gate: GateParts,
+}
+
+/// What the gate is made of.
+pub struct GateParts {
+    /// What access tokens are sealed with.
+    pub keys: GateKeys,
+    /// The keys that definitions name.
+    pub keyring: BTreeMap<String, String>,
+    /// What checks are told.
+    pub checks: ChecksSettings,
 }
 
 /// The functions. They share one client, as they share one process, and one budget of requests, as they would anywhere.
-pub fn functions(parts: Parts) -> Result<Functions, SettingsError> {
+pub fn functions(parts: Parts) -> Result<Functions, FunctionsError> {
     let Parts { table, digest_key, terraform, api_token, ca_bundle, keys, policy, .. } = parts;
+    let gate = gate(parts.gate, &table, &terraform, ca_bundle.as_deref())?;
     let address = terraform.url.parse().map_err(|_| SettingsError::Address)?;
     let client = Client::new(Settings { ca_bundle, ..Settings::new(address, api_token, Digester::new(&digest_key)) })?;
     let pace = TablePace::new(table.clone(), parts.api_requests_per_second);
@@ -63,7 +81,42 @@ pub fn functions(parts: Parts) -> Result<Functions, SettingsError> {
             watch_ms: parts.watch_ms,
             survey_ms: parts.survey_ms,
         },
+        gate,
         terraform: terraform.host,
         table,
     })
+}
+
+fn gate(
+    parts: GateParts,
+    table: &Table,
+    terraform: &TfeAddress,
+    ca_bundle: Option<&[u8]>,
+) -> Result<Gate, FunctionsError> {
+    let GateParts { keys, keyring, checks } = parts;
+    let address = terraform.url.parse().map_err(|_| SettingsError::Address)?;
+    let client = TaskClient::new(&address, ca_bundle, TaskLimits::default())?;
+    let receiver = GateReceiver {
+        store: table.clone(),
+        keyring: KeyCache::new(keyring.clone()),
+        gate: keys.clone(),
+        host: terraform.host.clone(),
+        origin: terraform.url.parse().map_err(|_| SettingsError::Address)?,
+        client: client.clone(),
+    };
+    let relay = Relay { store: table.clone(), terraform: client.clone(), keys: keys.clone() };
+    let executor: Checks<Table> =
+        checks.checks(table.clone(), client, keys.clone(), KeyCache::new(keyring), ca_bundle)?;
+    Ok(Gate { receiver, runner: Runner { store: table.clone(), executor, keys }, relay })
+}
+
+/// The functions cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum FunctionsError {
+    /// A client cannot be built.
+    #[error(transparent)]
+    Client(#[from] SettingsError),
+    /// The checks cannot be built.
+    #[error(transparent)]
+    Checks(#[from] sluice_task_runner::StartError),
 }

@@ -10,6 +10,7 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use sluice_aws::secrets::KeyCache;
 use sluice_aws::{Table, TablePace};
 use sluice_domain::foresee::{ForeseeError, foresee};
 use sluice_domain::pace::Paced;
@@ -17,11 +18,14 @@ use sluice_domain::picture::Picture;
 use sluice_domain::ports::{FactStore, StoreError};
 use sluice_domain::reach::ReachError;
 use sluice_domain::{Host as TerraformHost, Queue, WorkKey, Workspace};
-use sluice_hcp_client::Client;
+use sluice_hcp_client::{Client, TaskClient};
 use sluice_lambda::now;
 use sluice_notification_receiver::{BODY_BYTES_MAX, Receiver};
 use sluice_run_creator::Creator;
+use sluice_run_task_receiver::Receiver as GateReceiver;
+use sluice_run_task_relay::Relay;
 use sluice_state_indexer::Indexer;
+use sluice_task_runner::{Checks, Runner};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinSet};
@@ -33,9 +37,14 @@ fn workers_max(queue: Queue) -> usize {
         Queue::Index => 6,
         Queue::Create => 4,
         Queue::Bulk => 3,
+        Queue::Check => 8,
+        Queue::Relay => 16,
         Queue::Dead => 0,
     }
 }
+
+/// Most due works of a queue that the dispatcher looks at: more than may be under way, so that those do not hide others.
+const DUE_MAX: u16 = 50;
 
 /// How long the dispatcher sleeps when nothing rings, in milliseconds.
 const IDLE_MS: u64 = 200;
@@ -56,6 +65,18 @@ pub struct Functions {
     pub indexer: Indexer<Table, Paced<Client, TablePace>>,
     /// Works of the create queue.
     pub creator: Creator<Table, Paced<Client, TablePace>>,
+    /// Run tasks.
+    pub gate: Gate,
+}
+
+/// The functions of the gate.
+pub struct Gate {
+    /// `POST /run-tasks/{task}` and what other checkers ask.
+    pub receiver: GateReceiver<Table, KeyCache>,
+    /// Works of the check queue.
+    pub runner: Runner<Table, Checks<Table>>,
+    /// Works of the relay queue.
+    pub relay: Relay<Table, TaskClient>,
 }
 
 struct Host {
@@ -74,6 +95,8 @@ pub async fn serve(
     let mut dispatcher = tokio::spawn(dispatch(host.clone(), stopping.clone()));
     let router = Router::new()
         .route("/notifications", any(notifications))
+        .route("/run-tasks/{*rest}", any(gate))
+        .route("/task-results/{*rest}", any(gate))
         .route("/healthz", get(healthz))
         .route("/plan/{organization}/{workspace}", get(plan))
         .route("/{graph}", get(graph))
@@ -116,6 +139,18 @@ async fn notifications(State(host): State<Arc<Host>>, request: Request) -> Respo
     };
     let request = http::Request::from_parts(parts, body);
     let answer = sluice_notification_receiver::handle(&host.functions.receiver, request, now()).await;
+    host.doorbell.notify_one();
+    answer.map(axum::body::Body::from)
+}
+
+/// What HCP Terraform asks run tasks, and what other checkers answer or ask.
+async fn gate(State(host): State<Arc<Host>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, sluice_run_task_receiver::REQUEST_BYTES_MAX + 1).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let request = http::Request::from_parts(parts, body);
+    let answer = sluice_run_task_receiver::handle(&host.functions.gate.receiver, request, now()).await;
     host.doorbell.notify_one();
     answer.map(axum::body::Body::from)
 }
@@ -178,10 +213,11 @@ async fn dispatch(host: Arc<Host>, mut stopping: watch::Receiver<bool>) {
     let mut under_way: BTreeMap<Id, WorkKey> = BTreeMap::new();
     loop {
         if !*stopping.borrow() {
-            let due = sluice_sweeper::due(&host.functions.table, now()).await.unwrap_or_else(|error| {
-                error!("{}", sluice_domain::chain(&error));
-                Vec::new()
-            });
+            let due =
+                sluice_sweeper::due_at_most(&host.functions.table, now(), DUE_MAX).await.unwrap_or_else(|error| {
+                    error!("{}", sluice_domain::chain(&error));
+                    Vec::new()
+                });
             for key in due {
                 let queue = key.queue();
                 let busy = under_way.values().filter(|other| other.queue() == queue).count();
@@ -212,6 +248,8 @@ async fn work(host: Arc<Host>, key: WorkKey) {
     let functions = &host.functions;
     let result = match &key {
         WorkKey::Create(_) => sluice_run_creator::handle(&functions.creator, &key, now()).await,
+        WorkKey::Check(..) => sluice_task_runner::handle(&functions.gate.runner, &key, now()).await,
+        WorkKey::Relay(_) => sluice_run_task_relay::handle(&functions.gate.relay, &key, now()).await,
         _ => sluice_state_indexer::handle(&functions.indexer, &key, now()).await,
     };
     if let Err(error) = result {

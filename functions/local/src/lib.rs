@@ -14,6 +14,7 @@ pub mod serve;
 pub mod settings;
 pub mod signal;
 pub mod store;
+pub mod tasks;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -53,6 +54,7 @@ pub async fn run(cli: Cli, vars: &BTreeMap<String, String>) -> Result<ExitCode, 
         Command::Plan(options) => printed(&plan::run(&options, vars).await?),
         Command::Decisions(options) => printed(&decisions::run(&options, vars).await?),
         Command::Backfill(options) => Ok(backfill::run(&options, vars).await?),
+        Command::Tasks(options) => printed(&tasks::run(&options, vars).await?),
         Command::Replay(options) => printed(&replay::run(&options, vars).await?),
         Command::Pause(options) => printed(&pause::pause(&options, vars).await?),
         Command::Resume(options) => printed(&pause::resume(&options, vars).await?),

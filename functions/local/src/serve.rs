@@ -10,10 +10,11 @@ use tokio::net::TcpListener;
 use tracing::info;
 
 use crate::cli;
-use crate::functions::{Parts, functions};
+use crate::functions::{FunctionsError, Parts, functions};
 use crate::host;
 use crate::settings::{self, Ear, Settings};
 use crate::store::{Alone, Embedded, OpenError};
+use crate::tasks;
 
 /// Where the embedded table is kept unless told otherwise.
 const DATA_DIR: &str = "sluice-data";
@@ -39,9 +40,12 @@ pub enum ServeError {
     /// The store did not open.
     #[error(transparent)]
     Store(#[from] OpenError),
-    /// The client of HCP Terraform cannot be built.
+    /// The functions cannot be built.
     #[error(transparent)]
-    Client(#[from] sluice_hcp_client::SettingsError),
+    Functions(#[from] FunctionsError),
+    /// The file of run tasks is not valid.
+    #[error(transparent)]
+    Tasks(#[from] tasks::TasksError),
     /// The port is taken, say.
     #[error("cannot listen on {0}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
@@ -52,8 +56,14 @@ pub enum ServeError {
 
 /// Serves until told to stop.
 pub async fn run(options: &cli::Serve, vars: &BTreeMap<String, String>) -> Result<(), ServeError> {
-    let Started { parts, store } = start(&options.store, vars).await?;
+    let definitions = options.tasks.as_deref().map(tasks::read).transpose()?;
+    let Started { mut parts, store } = start(&options.store, vars).await?;
+    if let Some(definitions) = &definitions {
+        definitions.store(&parts.table).await?;
+    }
     let address = parts.terraform.url.clone();
+    let public_url = format!("http://{}", options.listen);
+    parts.gate.checks.public_url.get_or_insert(public_url);
     let functions = functions(parts)?;
     let failed = |error| ServeError::Listen(options.listen, error);
     let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
@@ -92,7 +102,10 @@ async fn start(options: &cli::Store, vars: &BTreeMap<String, String>) -> Result<
 /// Makes work that an earlier process had under way when it died due at once: as nobody else works on this store, no
 /// claim in it has anyone behind it.
 pub async fn take_over(table: &Table) -> Result<(), StoreError> {
-    let lease_ms = sluice_state_indexer::LEASE_MS.max(sluice_run_creator::LEASE_MS);
+    let lease_ms = sluice_state_indexer::LEASE_MS
+        .max(sluice_run_creator::LEASE_MS)
+        .max(sluice_task_runner::LEASE_MS)
+        .max(sluice_run_task_relay::LEASE_MS);
     let works = table.release(now(), lease_ms).await?;
     if works > 0 {
         info!(works, "an earlier process ended in the middle of {works} works: taking them up");

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretSlice};
-use sluice_aws::Table;
 use sluice_aws::secrets::{resolve, resolve_lists};
+use sluice_aws::{GateKeys, Table};
 use sluice_domain::Policy;
 use sluice_hcp::signature::Keys;
 use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, api_requests_per_second, interval_ms, policy};
 use sluice_state_indexer::{WATCH_MS, survey_ms};
 
-use crate::functions::Parts;
+use crate::functions::{GateParts, Parts};
 use crate::serve::ServeError;
-use crate::store::digest_key;
+use crate::store::{digest_key, gate_key};
 
 /// A real table instead of the embedded one.
 const TABLE_VARIABLE: &str = "WORKSPACE_DEPENDENCIES_TABLE";
@@ -41,6 +41,8 @@ pub struct Settings {
     watch_ms: u64,
     survey_ms: u64,
     api_requests_per_second: u32,
+    gate_keys: Vec<SecretRef>,
+    checks: sluice_task_runner::Settings,
 }
 
 impl Settings {
@@ -54,15 +56,22 @@ impl Settings {
             (Ear::Closed, _) | (_, Some(true)) => env.optional_secrets("NOTIFICATION_TOKEN"),
             _ => env.secrets("NOTIFICATION_TOKEN"),
         };
-        let digest_key = match env.optional::<String>(TABLE_VARIABLE).flatten() {
-            Some(_) => env.secret("SLUICE_DIGEST_KEY").map(|key| vec![key]),
-            None => env.optional_secrets("SLUICE_DIGEST_KEY"),
+        let real = env.optional::<String>(TABLE_VARIABLE).flatten().is_some();
+        let digest_key = if real {
+            env.secret("SLUICE_DIGEST_KEY").map(|key| vec![key])
+        } else {
+            env.optional_secrets("SLUICE_DIGEST_KEY")
         };
         let ca_bundle = env.optional::<String>("SLUICE_CA_BUNDLE");
         let policy = policy(&mut env);
         let watch_ms = interval_ms(&mut env, "SLUICE_WATCH_SECONDS", WATCH_MS);
         let survey_ms = survey_ms(&mut env);
         let api_requests_per_second = api_requests_per_second(&mut env);
+        let gate_keys = match (ear, real) {
+            (Ear::Open, true) => env.secrets("SLUICE_GATE_KEY"),
+            _ => env.optional_secrets("SLUICE_GATE_KEY"),
+        };
+        let checks = sluice_task_runner::Settings::from_env(&mut env);
         env.finish(|| {
             Some(Self {
                 terraform: terraform?,
@@ -75,6 +84,8 @@ impl Settings {
                 watch_ms: watch_ms?,
                 survey_ms: survey_ms?,
                 api_requests_per_second: api_requests_per_second?,
+                gate_keys: gate_keys?,
+                checks: checks?,
             })
         })
     }
@@ -92,9 +103,15 @@ impl Settings {
             Some(key) => SecretSlice::from(key.expose_secret().as_bytes().to_vec()),
             None => digest_key(Some(directory))?,
         };
+        let mut gate_keys = resolve_lists(vars, self.gate_keys).await?;
+        if gate_keys.is_empty() {
+            gate_keys.push(gate_key(Some(directory))?);
+        }
+        let gate = GateParts { keys: GateKeys::new(&gate_keys), keyring: vars.clone(), checks: self.checks };
         Ok(Parts {
             table,
             digest_key,
+            gate,
             terraform: self.terraform,
             api_token: resolve(vars, vec![self.api_token]).await?.remove(0),
             ca_bundle: self.ca_bundle.map(std::fs::read).transpose().map_err(ServeError::CaBundle)?,

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use dynoxide::Database;
-use secrecy::SecretSlice;
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sluice_aws::Table;
 use sluice_domain::ports::StoreError;
 use tokio::net::TcpListener;
@@ -149,13 +149,24 @@ fn settings(endpoint: &str) -> BTreeMap<String, String> {
 
 /// The key that output digests are made with: kept beside the table, and made anew with it.
 pub fn digest_key(directory: Option<&Path>) -> Result<SecretSlice<u8>, OpenError> {
+    kept_key(directory, "digest.key")
+}
+
+/// The key that access tokens are sealed with, likewise.
+pub fn gate_key(directory: Option<&Path>) -> Result<SecretString, OpenError> {
+    let key = kept_key(directory, "gate.key")?;
+    let digits = key.expose_secret().iter().map(|byte| format!("{byte:02x}"));
+    Ok(SecretString::from(digits.collect::<String>()))
+}
+
+fn kept_key(directory: Option<&Path>, file: &str) -> Result<SecretSlice<u8>, OpenError> {
     let Some(directory) = directory else { return Ok(random_key()) };
     let unusable = |source| OpenError::Directory { path: directory.display().to_string(), source };
     std::fs::create_dir_all(directory).map_err(unusable)?;
-    let path = directory.join("digest.key");
+    let path = directory.join(file);
     match std::fs::read(&path) {
         Ok(key) if key.len() == KEY_BYTES => Ok(key.into()),
-        Ok(_) => Err(unusable(io::Error::new(io::ErrorKind::InvalidData, "digest.key is not 32 bytes long"))),
+        Ok(_) => Err(unusable(io::Error::new(io::ErrorKind::InvalidData, format!("{file} is not 32 bytes long")))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = random_key();
             write_private(&path, &key).map_err(unusable)?;
@@ -174,7 +185,6 @@ fn random_key() -> SecretSlice<u8> {
 }
 
 fn write_private(path: &Path, key: &SecretSlice<u8>) -> io::Result<()> {
-    use secrecy::ExposeSecret;
     use std::io::Write;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);

@@ -14,7 +14,7 @@ use crate::{Keyring, Receiver};
 
 /// Longest answer that is taken, in bytes: API Gateway and Lambda let no more through (contract hcp-terraform,
 /// section 2.3 has five megabytes for HCP Terraform itself).
-const ANSWER_BYTES_MAX: usize = 6 << 20;
+pub(crate) const ANSWER_BYTES_MAX: usize = 6 << 20;
 
 /// How often an answer is written down again because somebody else wrote meanwhile.
 const CONFLICTS_MAX: usize = 8;

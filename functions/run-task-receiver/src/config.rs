@@ -7,7 +7,7 @@ use sluice_aws::{ConnectError, GateKeys, Table};
 use sluice_domain::Timestamp;
 use sluice_domain::gate::KeyPlace;
 use sluice_hcp::wire::Origin;
-use sluice_hcp_client::{GateClient, SettingsError};
+use sluice_hcp_client::{SettingsError, TaskClient, TaskLimits};
 use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress};
 
 use crate::{Keyring, Receiver};
@@ -65,7 +65,7 @@ pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Receiver<Table, 
     let gate = GateKeys::new(&resolve_lists(vars, config.gate_keys).await?);
     let origin: Origin = config.terraform.url.parse().map_err(|_| SettingsError::Address)?;
     let address = config.terraform.url.parse().map_err(|_| SettingsError::Address)?;
-    let client = GateClient::new(&address, ca_bundle.as_deref())?;
+    let client = TaskClient::new(&address, ca_bundle.as_deref(), TaskLimits::default())?;
     let keyring = KeyCache::new(vars.clone());
     Ok(Receiver { store, keyring, gate, host: config.terraform.host, origin, client })
 }

@@ -7,7 +7,9 @@ mod plan;
 mod request;
 
 pub use config::{Config, StartError, connect};
-pub use request::BODY_BYTES_MAX;
+
+/// Longest body of any request, in bytes: that of another checker's answer.
+pub const REQUEST_BYTES_MAX: usize = checker::ANSWER_BYTES_MAX;
 
 use bytes::Bytes;
 use http::header::ALLOW;
@@ -19,7 +21,7 @@ use sluice_domain::gate::KeyPlace;
 use sluice_domain::ports::{Definitions, GateStore};
 use sluice_domain::{CheckName, Host, TaskName, TaskResultId, Timestamp};
 use sluice_hcp::wire::Origin;
-use sluice_hcp_client::GateClient;
+use sluice_hcp_client::{TaskClient, TaskFile};
 use sluice_lambda::http::empty;
 
 /// Where the keys of run tasks are kept.
@@ -47,7 +49,7 @@ pub struct Receiver<S, K> {
     /// Where that is reached: an access token goes nowhere else.
     pub origin: Origin,
     /// Where plans are asked for on behalf of other checkers.
-    pub client: GateClient,
+    pub client: TaskClient,
 }
 
 /// What a request is about, by its path.
@@ -57,16 +59,7 @@ enum Door {
     /// Another checker answers.
     Callback(TaskResultId, CheckName),
     /// Another checker asks for what HCP Terraform has for it.
-    Fetch(TaskResultId, CheckName, Asked),
-}
-
-/// What another checker may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// The plan's JSON.
-    Plan,
-    /// The configuration, as HCP Terraform packed it.
-    Configuration,
+    Fetch(TaskResultId, CheckName, TaskFile),
 }
 
 impl Door {
@@ -79,8 +72,8 @@ impl Door {
                 let (result, check) = (result.parse().ok()?, check.parse().ok()?);
                 match what {
                     "callback" => (Self::Callback(result, check), Method::PATCH),
-                    "plan" => (Self::Fetch(result, check, Asked::Plan), Method::GET),
-                    "configuration" => (Self::Fetch(result, check, Asked::Configuration), Method::GET),
+                    "plan" => (Self::Fetch(result, check, TaskFile::Plan), Method::GET),
+                    "configuration" => (Self::Fetch(result, check, TaskFile::Configuration), Method::GET),
                     _ => return None,
                 }
             }

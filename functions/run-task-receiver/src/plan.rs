@@ -5,14 +5,14 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Request, Response, StatusCode};
 use sluice_domain::gate::CallbackUrl;
-use sluice_domain::ports::{GateStore, TerraformError};
+use sluice_domain::ports::GateStore;
 use sluice_domain::{CheckName, Classify, TaskResultId, chain};
-use sluice_hcp_client::Located;
+use sluice_hcp_client::{FileError, Located, TaskFile};
 use sluice_lambda::http::{empty, not_taken};
 use tracing::{error, warn};
 
 use crate::checker::{live, refused};
-use crate::{Asked, Keyring, Receiver};
+use crate::{Keyring, Receiver};
 
 /// Most bytes that are passed on where HCP Terraform answers with the thing itself: Lambda lets no more through.
 const PASSED_ON_BYTES_MAX: u64 = 4 << 20;
@@ -22,7 +22,7 @@ pub(crate) async fn fetch<S, K>(
     receiver: &Receiver<S, K>,
     result: &TaskResultId,
     check: &CheckName,
-    asked: Asked,
+    asked: TaskFile,
     request: &Request<Bytes>,
 ) -> Response<Bytes>
 where
@@ -35,8 +35,8 @@ where
     };
     let request = &gated.admission.request;
     let url = match asked {
-        Asked::Plan => request.plan.as_ref(),
-        Asked::Configuration => request.configuration.as_ref(),
+        TaskFile::Plan => request.plan.as_ref(),
+        TaskFile::Configuration => request.configuration.as_ref(),
     };
     let Some(url) = url else { return empty(StatusCode::NOT_FOUND) };
     let sealed = match receiver.store.token(result).await {
@@ -50,10 +50,11 @@ where
         error!(task_result.id = %result, "the access token of {result} is gone or does not open");
         return empty(StatusCode::GONE);
     };
-    located(receiver, url, &token).await.unwrap_or_else(|error| {
+    located(receiver, asked, url, &token).await.unwrap_or_else(|error| {
         warn!(task_result.id = %result, check = %check, "cannot pass on what check {check} of {result} asks for: {}", chain(&error));
         match error {
-            TerraformError::NotFound { .. } => empty(StatusCode::NOT_FOUND),
+            FileError::Denied { .. } => empty(StatusCode::NOT_FOUND),
+            FileError::TooLarge { .. } => empty(StatusCode::BAD_GATEWAY),
             error => not_taken(error.fault()),
         }
     })
@@ -61,10 +62,11 @@ where
 
 async fn located<S, K>(
     receiver: &Receiver<S, K>,
+    asked: TaskFile,
     url: &CallbackUrl,
     token: &secrecy::SecretString,
-) -> Result<Response<Bytes>, TerraformError> {
-    let mut stream = match receiver.client.locate(url, token, PASSED_ON_BYTES_MAX).await? {
+) -> Result<Response<Bytes>, FileError> {
+    let mut stream = match receiver.client.locate(asked, url, token, PASSED_ON_BYTES_MAX).await? {
         Located::Elsewhere(location) => {
             let mut response = empty(StatusCode::TEMPORARY_REDIRECT);
             if let Ok(location) = HeaderValue::from_str(&location.0) {

@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use crate::{Keyring, Receiver};
 
 /// Longest body that is looked at, in bytes. Requests have two or three thousand.
-pub const BODY_BYTES_MAX: usize = 131_072;
+const BODY_BYTES_MAX: usize = 131_072;
 
 /// Why a request is not recorded.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sluice_aws::secrets::{SecretError, resolve_lists};
 use sluice_aws::{ConnectError, GateKeys, Table};
-use sluice_hcp_client::{GateClient, SettingsError};
+use sluice_hcp_client::{SettingsError, TaskClient, TaskLimits};
 use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress};
 
 use crate::Relay;
@@ -55,12 +55,12 @@ pub enum StartError {
 }
 
 /// The relay as the environment has it. Nothing is sent, unless a secret has to be fetched.
-pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Relay<Table, GateClient>, StartError> {
+pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Relay<Table, TaskClient>, StartError> {
     let config = Config::from_env(vars)?;
     let store = Table::connect(vars, &config.table)?;
     let ca_bundle = config.ca_bundle.map(std::fs::read).transpose().map_err(StartError::CaBundle)?;
     let keys = GateKeys::new(&resolve_lists(vars, config.gate_keys).await?);
     let address = config.terraform.url.parse().map_err(|_| SettingsError::Address)?;
-    let terraform = GateClient::new(&address, ca_bundle.as_deref())?;
+    let terraform = TaskClient::new(&address, ca_bundle.as_deref(), TaskLimits::default())?;
     Ok(Relay { store, terraform, keys })
 }

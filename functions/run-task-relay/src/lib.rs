@@ -14,7 +14,7 @@ use sluice_aws::{GateKeys, OpenError, Table, work_key};
 use sluice_domain::gate::{Admission, Answer, Gated, Report, ReportStatus, Said, SaidEnd, State, answer};
 use sluice_domain::ports::{GateStore, Heard, StoreError, TaskResults, TerraformError, Worklist};
 use sluice_domain::{Classify, Fault, Queue, TaskResultId, Timestamp, WorkKey};
-use sluice_hcp_client::GateClient;
+use sluice_hcp_client::TaskClient;
 use sluice_lambda::batch::{self, BatchResponse, StreamEvent};
 use sluice_lambda::now;
 use sluice_lambda::work::{Failed, Next, conclude};
@@ -70,7 +70,7 @@ impl Classify for RelayError {
 }
 
 /// Does the works that a batch rings for. A record that is none of this queue's work is passed over.
-pub async fn handle_batch(relay: Arc<Relay<Table, GateClient>>, event: StreamEvent) -> BatchResponse {
+pub async fn handle_batch(relay: Arc<Relay<Table, TaskClient>>, event: StreamEvent) -> BatchResponse {
     batch::each(&event, |record| {
         let key = work_key(&record.pk, &record.sk).filter(|key| key.queue() == Queue::Relay)?;
         let relay = relay.clone();

@@ -14,10 +14,15 @@ pub const RINGS_MAX: u16 = 500;
 
 /// Everything that was due at `now`, up to [`RINGS_MAX`] works of each queue, the oldest first.
 pub async fn due(bell: &impl Bell, now: Timestamp) -> Result<Vec<WorkKey>, StoreError> {
+    due_at_most(bell, now, RINGS_MAX).await
+}
+
+/// The same, up to `most` works of each queue.
+pub async fn due_at_most(bell: &impl Bell, now: Timestamp, most: u16) -> Result<Vec<WorkKey>, StoreError> {
     let mut due = Vec::new();
     // First those for whom HCP Terraform waits with a clock in its hand.
     for queue in [Queue::Relay, Queue::Check, Queue::Index, Queue::Create, Queue::Bulk] {
-        due.extend(bell.due(queue, now, RINGS_MAX).await?);
+        due.extend(bell.due(queue, now, most).await?);
     }
     Ok(due)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sluice_aws::secrets::{KeyCache, SecretError, resolve_lists};
 use sluice_aws::{ConnectError, GateKeys, Table};
 use sluice_domain::Policy;
-use sluice_hcp_client::{Allowed, Checkers, GateClient, SettingsError};
+use sluice_hcp_client::{Allowed, CheckerLimits, Checkers, SettingsError, TaskClient, TaskLimits};
 use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, policy};
 
 use crate::rego::{Evaluator, Limits};
@@ -65,7 +65,7 @@ impl Settings {
     pub fn checks<S>(
         self,
         store: S,
-        plans: GateClient,
+        plans: TaskClient,
         keys: GateKeys,
         keyring: KeyCache,
         ca_bundle: Option<&[u8]>,
@@ -77,7 +77,7 @@ impl Settings {
             plans,
             plan_bytes_max: self.plan_bytes_max,
             evaluator: Evaluator::this_program(limits).map_err(StartError::Program)?,
-            checkers: Checkers::new(self.allowed, ca_bundle)?,
+            checkers: Checkers::new(self.allowed, ca_bundle, CheckerLimits::default())?,
             keyring,
             keys,
             public_url: self.public_url,
@@ -136,7 +136,7 @@ pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Runner<Table, Ch
     let ca_bundle = config.ca_bundle.map(std::fs::read).transpose().map_err(StartError::CaBundle)?;
     let keys = GateKeys::new(&resolve_lists(vars, config.gate_keys).await?);
     let address = config.terraform.url.parse().map_err(|_| SettingsError::Address)?;
-    let plans = GateClient::new(&address, ca_bundle.as_deref())?;
+    let plans = TaskClient::new(&address, ca_bundle.as_deref(), TaskLimits::default())?;
     let keyring = KeyCache::new(vars.clone());
     let executor = config.settings.checks(store.clone(), plans, keys.clone(), keyring, ca_bundle.as_deref())?;
     Ok(Runner { store, executor, keys })

@@ -115,7 +115,8 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
         let token = match self.token().await {
             Ok(Some(token)) => token,
             Ok(None) => {
-                let message = "the access token does not open: SLUICE_GATE_KEY was replaced without keeping the old one";
+                let message =
+                    "the access token does not open: SLUICE_GATE_KEY was replaced without keeping the old one";
                 return self.end(gated, execution, CheckVerdict::Errored, message).await;
             }
             Err(error) => return put_off(&self.runner.store, self.claimed, error, self.now).await,
@@ -152,7 +153,9 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
             Err(error) => {
                 if is_hopeless(error.fault(), self.claimed.attempts) {
                     let message = format!("could not be carried out: {}", chain(&error));
-                    return self.end(gated, Execution { started_at, ..execution }, CheckVerdict::Errored, &message).await;
+                    return self
+                        .end(gated, Execution { started_at, ..execution }, CheckVerdict::Errored, &message)
+                        .await;
                 }
                 put_off(&self.runner.store, self.claimed, error, self.now).await
             }

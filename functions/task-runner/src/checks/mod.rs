@@ -9,11 +9,11 @@ use sluice_aws::GateKeys;
 use sluice_aws::secrets::{KeyCache, SecretError};
 use sluice_domain::foresee::ForeseeError;
 use sluice_domain::gate::CheckKind;
-use sluice_domain::ports::{Definitions, FactStore, StoreError, TerraformError};
+use sluice_domain::ports::{Definitions, FactStore, StoreError};
 use sluice_domain::reach::ReachError;
 use sluice_domain::{Classify, Fault, Policy, PolicyName};
 use sluice_hcp::plan_json::PlanError;
-use sluice_hcp_client::{CheckerError, Checkers, GateClient};
+use sluice_hcp_client::{CheckerError, Checkers, FileError, TaskClient};
 
 use crate::execute::{Asked, Executor, Step};
 use crate::rego::{EvaluateError, Evaluator};
@@ -29,7 +29,7 @@ pub struct Checks<S> {
     /// What is allowed downstream.
     pub policy: Policy,
     /// HCP Terraform's plans.
-    pub plans: GateClient,
+    pub plans: TaskClient,
     /// Largest plan that is read, in bytes.
     pub plan_bytes_max: u64,
     /// Rego policies.
@@ -47,9 +47,9 @@ pub struct Checks<S> {
 /// Why a check comes to no verdict. It is shown in HCP Terraform.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// HCP Terraform did not do its part.
+    /// The plan cannot be had.
     #[error(transparent)]
-    Terraform(#[from] TerraformError),
+    File(#[from] FileError),
     /// The table did not do its part.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -62,15 +62,15 @@ pub enum CheckError {
     /// The request named no plan.
     #[error("HCP Terraform offers no plan at this stage")]
     NoPlan,
-    /// The plan is larger than is read.
-    #[error("the plan is larger than {limit} bytes, which is more than is read (SLUICE_PLAN_BYTES_MAX)")]
-    PlanTooLarge {
-        /// The most bytes.
-        limit: u64,
-    },
     /// The plan is not what Terraform writes.
     #[error("the plan cannot be read")]
-    Plan(#[source] PlanError),
+    Plan {
+        /// What is wrong with it.
+        #[source]
+        error: PlanError,
+        /// It came to its end, as far as that can be told: a connection that broke may look like one.
+        whole: bool,
+    },
     /// There is no such policy.
     #[error("there is no policy {0}: store it, or name another")]
     NoPolicy(PolicyName),
@@ -117,16 +117,16 @@ impl From<ForeseeError> for CheckError {
 impl Classify for CheckError {
     fn fault(&self) -> Fault {
         match self {
-            Self::Terraform(error) => error.fault(),
+            Self::File(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::Checker(error) => error.fault(),
             Self::Evaluate(EvaluateError::PlanLost(_) | EvaluateError::Pipe(_) | EvaluateError::Start { .. })
+            | Self::Plan { whole: false, .. }
             | Self::Key(_) => Fault::TRANSIENT,
             Self::Reach(_)
             | Self::Foresee(_)
             | Self::NoPlan
-            | Self::PlanTooLarge { .. }
-            | Self::Plan(_)
+            | Self::Plan { .. }
             | Self::NoPolicy(_)
             | Self::BadPolicy { .. }
             | Self::Evaluate(_)

@@ -4,7 +4,7 @@ use sluice_domain::gate::{CallbackUrl, Stage};
 use sluice_domain::ports::{Definitions, FactStore, StoreError, Write};
 use sluice_domain::{PlanFindings, RunId, Workspace, chain};
 use sluice_hcp::plan_json;
-use sluice_hcp_client::PlanStream;
+use sluice_hcp_client::{FileStream, TaskFile};
 use tracing::{info, warn};
 
 use super::{CheckError, Checks};
@@ -15,16 +15,18 @@ const CONFLICTS_MAX: usize = 8;
 
 impl<S: FactStore + Definitions> Checks<S> {
     /// The plan, as it streams.
-    pub(super) async fn open(&self, asked: Asked<'_>) -> Result<PlanStream, CheckError> {
+    pub(super) async fn open(&self, asked: Asked<'_>) -> Result<FileStream, CheckError> {
         let url: &CallbackUrl = asked.request().plan.as_ref().ok_or(CheckError::NoPlan)?;
-        Ok(self.plans.plan(url, asked.token, self.plan_bytes_max).await?)
+        Ok(self.plans.open(TaskFile::Plan, url, asked.token, self.plan_bytes_max).await?)
     }
 
     /// What the plan says. What it teaches is kept until its run has ended.
     pub(super) async fn findings(&self, asked: Asked<'_>) -> Result<PlanFindings, CheckError> {
         let plan = self.open(asked).await?;
-        let findings = plan.read(plan_json::read).await?;
-        let request = asked.request();
+        let (request, framed) = (asked.request(), plan.is_framed());
+        let workspace = request.workspace.clone();
+        let findings = plan.read_with(move |bytes| plan_json::read(bytes, &workspace)).await?;
+        let findings = findings.map_err(|error| CheckError::Plan { error, whole: framed })?;
         if request.stage == Stage::PostPlan && !request.speculative {
             // What it teaches is welcome, and no reason to fail somebody's run.
             if let Err(error) = self.teach(&request.workspace, &request.run, &findings).await {

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use futures_util::stream::{Stream, try_unfold};
 use serde_json::{Value, json};
 use sluice_domain::gate::{CheckVerdict, Ended, Level, Outcome, Tag, TaskRequest};
-use sluice_domain::ports::{Definitions, FactStore, TerraformError};
+use sluice_domain::ports::{Definitions, FactStore};
 use sluice_domain::{PolicyName, Timestamp};
-use sluice_hcp_client::PlanStream;
+use sluice_hcp_client::{FileError, FileStream};
 
 use super::{CheckError, Checks};
 use crate::execute::{Asked, Step};
@@ -41,7 +41,7 @@ impl<S: FactStore + Definitions> Checks<S> {
     }
 }
 
-fn bytes(plan: PlanStream) -> impl Stream<Item = Result<bytes::Bytes, TerraformError>> {
+fn bytes(plan: FileStream) -> impl Stream<Item = Result<bytes::Bytes, FileError>> {
     try_unfold(plan, |mut plan| async move { Ok(plan.chunk().await?.map(|chunk| (chunk, plan))) })
 }
 
@@ -132,7 +132,10 @@ mod tests {
     #[test]
     fn denials_fail_and_warnings_do_not() {
         let denied = vec![
-            finding("bucket a is public", json!({"id": "S3-1", "severity": "High", "url": "https://x.example/1", "fix": "acl"})),
+            finding(
+                "bucket a is public",
+                json!({"id": "S3-1", "severity": "High", "url": "https://x.example/1", "fix": "acl"}),
+            ),
             finding("bucket b is public", json!({"id": "S3-1"})),
         ];
         let found = Findings { denied, warned: vec![finding("no tags", json!({}))], ..Findings::default() };
@@ -141,7 +144,10 @@ mod tests {
         assert_eq!(end.message, "2 denials, 1 warning (bucket a is public)");
         let ids: Vec<_> = end.outcomes.iter().map(|outcome| outcome.id.as_str()).collect();
         assert_eq!(ids, ["S3-1", "S3-1-2", "main.deny"]);
-        assert_eq!(end.outcomes[0].body.as_deref(), Some("bucket a is public\n\n```json\n{\n  \"fix\": \"acl\"\n}\n```\n"));
+        assert_eq!(
+            end.outcomes[0].body.as_deref(),
+            Some("bucket a is public\n\n```json\n{\n  \"fix\": \"acl\"\n}\n```\n")
+        );
         assert_eq!(end.outcomes[0].url.as_deref(), Some("https://x.example/1"));
 
         let warned = Findings { denied: Vec::new(), ..found };
