@@ -81,7 +81,7 @@ impl Facts {
         {
             state.baseline = false;
         }
-        self.heed(report, created_at, seen != Seen::Nothing, now);
+        self.heed(report, seen != Seen::Nothing, now);
         match report.standing {
             Standing::Applied | Standing::NoChanges if seen == Seen::Nothing => {}
             Standing::Applied | Standing::NoChanges => {

@@ -2,7 +2,7 @@
 //!
 //! Whatever is not sure is taken for used: a workspace that runs once too often costs less than a change that is lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{Edge, Facts, Findings, Found, StateFacts};
 use crate::names::{RunId, Workspace};
@@ -37,26 +37,32 @@ impl Facts {
         let same = |(name, read): (&Workspace, &TaughtRead)| {
             self.producers.get(name).is_some_and(|edge| edge.live() && edge.uses == read.uses)
         };
-        let gone = |(name, edge): (&Workspace, &Edge)| edge.live() && !taught.reads.contains_key(name);
+        let unused = |edge: &Edge| edge.uses.as_ref().is_some_and(BTreeSet::is_empty);
+        let gone = |(name, edge): (&Workspace, &Edge)| {
+            edge.live() && !taught.reads.contains_key(name) && !(unused(edge) && !edge.found.contains(&Found::Plan))
+        };
         !taught.reads.iter().all(same) || self.producers.iter().any(gone)
     }
 
     /// Takes in what the end of a run says of the configuration. `whole`: it left nothing out.
-    pub(crate) fn heed(&mut self, report: &RunReport, created_at: Timestamp, whole: bool, now: Timestamp) {
+    ///
+    /// Runs of a workspace apply one after the other, so that the one which ended last is the newest, whenever it was
+    /// created.
+    pub(crate) fn heed(&mut self, report: &RunReport, whole: bool, now: Timestamp) {
         let taught = self.taught.take_if(|taught| taught.run == report.run);
         // Its configuration was not applied, in no part.
         if report.standing == Standing::Discarded {
             return;
         }
         let before = self.heeded.as_ref();
-        if before.is_some_and(|before| before.run == report.run || second(before.created_at) > second(created_at)) {
+        if before.is_some_and(|before| before.run == report.run || second(before.ended_at) > second(report.at)) {
             return;
         }
-        // Notifications tell whole seconds: which of two runs was created first may not be known.
-        let newer = before.is_none_or(|before| second(before.created_at) < second(created_at));
+        // Notifications tell whole seconds: which of two runs ended first may not be known.
+        let newer = before.is_none_or(|before| second(before.ended_at) < second(report.at));
         let taught = taught.filter(|_| newer && whole && report.standing.got_through());
         let (run, ended_at) = (report.run.clone(), report.at);
-        self.heeded = Some(Heeded { run, created_at, ended_at, taught: taught.is_some() });
+        self.heeded = Some(Heeded { run, ended_at, taught: taught.is_some() });
         match taught {
             Some(taught) => self.put_in_force(taught, now),
             None => self.forget_uses(),
@@ -66,7 +72,8 @@ impl Facts {
     fn put_in_force(&mut self, taught: Taught, now: Timestamp) {
         for (name, edge) in &mut self.producers {
             if !taught.reads.contains_key(name) {
-                edge.uses = None;
+                // A run without changes leaves it in the state.
+                edge.uses = Some(BTreeSet::new());
                 edge.unplan(now);
             }
         }

@@ -133,9 +133,7 @@ impl Taught {
 pub struct Heeded {
     /// The run.
     pub run: RunId,
-    /// When it was created, by HCP Terraform's clock.
-    pub created_at: crate::Timestamp,
-    /// When it ended, by the same clock.
+    /// When it ended, by HCP Terraform's clock.
     pub ended_at: crate::Timestamp,
     /// Its plan is what is known of the configuration. Otherwise nobody has seen the plan.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

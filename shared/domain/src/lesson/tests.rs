@@ -1,7 +1,5 @@
 //! One consumer, its producers, and the runs that end: what is stale after each.
 
-use std::collections::BTreeSet;
-
 use super::*;
 use crate::digest::of_texts;
 use crate::facts::{Outputs, Read};
@@ -215,11 +213,17 @@ fn the_state_of_the_run_that_taught_leaves_its_plan_in_force() {
 }
 
 #[test]
-fn what_a_state_shows_stays_although_a_plan_does_not() {
+fn what_a_state_still_shows_is_not_used_if_the_plan_in_force_does_not() {
     let mut world = World::new();
     world.ends_with("run-1", 3, "");
     world.offer("net", 5, "a=1 b=2");
-    assert_eq!(world.stale(), "net b");
+    assert_eq!(world.stale(), "net", "a run without changes leaves it in the state");
+    assert!(world.teach("run-2", ""));
+    assert!(!world.app.learns_from(&"run-2".parse().unwrap()), "it is as it is known");
+    world.end("run-2", 6, Standing::NoChanges);
+    world.offer("net", 8, "a=1 b=3");
+    world.end("run-3", 7, Standing::NoChanges);
+    assert_eq!(world.stale(), "net b", "nobody has seen the plan");
 }
 
 #[test]

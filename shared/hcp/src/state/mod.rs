@@ -24,6 +24,8 @@ use std::collections::BTreeMap;
 
 use sluice_domain::Digest;
 
+pub(crate) use source::{Config, Kind, tfe_outputs};
+
 pub use error::{ScanError, ScanErrorKind};
 pub use reference::{Reference, Selection, Source, Unresolved};
 pub use scanner::Scanner;

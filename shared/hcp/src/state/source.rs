@@ -15,13 +15,13 @@ use crate::digest::Digester;
 
 /// The data sources that matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     RemoteState,
     TfeOutputs,
 }
 
 impl Kind {
-    pub(super) fn of(resource_type: &[u8]) -> Option<Self> {
+    pub(crate) fn of(resource_type: &[u8]) -> Option<Self> {
         match resource_type {
             b"terraform_remote_state" => Some(Self::RemoteState),
             b"tfe_outputs" => Some(Self::TfeOutputs),
@@ -29,7 +29,7 @@ impl Kind {
         }
     }
 
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::RemoteState => "terraform_remote_state",
             Self::TfeOutputs => "tfe_outputs",
@@ -158,17 +158,17 @@ pub(super) fn output(mut cursor: Cursor<'_>, digester: &Digester) -> Result<Opti
 
 /// The parts of a backend's configuration that say which workspace it reads.
 #[derive(Default)]
-pub(super) struct Config {
-    pub(super) hostname: Option<String>,
-    pub(super) organization: Option<String>,
+pub(crate) struct Config {
+    pub(crate) hostname: Option<String>,
+    pub(crate) organization: Option<String>,
     /// `workspaces.name`.
-    pub(super) workspace: Option<String>,
+    pub(crate) workspace: Option<String>,
     /// `workspaces.prefix`.
-    pub(super) prefix: Option<String>,
+    pub(crate) prefix: Option<String>,
     /// `name`, of `atlas`: `organization/workspace`.
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
     /// `address`, of `atlas`.
-    pub(super) address: Option<String>,
+    pub(crate) address: Option<String>,
 }
 
 impl Config {
@@ -187,7 +187,7 @@ impl Config {
         })
     }
 
-    pub(super) fn into_source(self, backend: String, workspace: Option<String>) -> Source {
+    pub(crate) fn into_source(self, backend: String, workspace: Option<String>) -> Source {
         let mut hostname = given(self.hostname);
         let mut organization = given(self.organization);
         let mut selection = match (given(self.workspace), given(self.prefix)) {
@@ -208,7 +208,7 @@ impl Config {
     }
 }
 
-pub(super) fn tfe_outputs(organization: Option<String>, workspace: Option<String>) -> Source {
+pub(crate) fn tfe_outputs(organization: Option<String>, workspace: Option<String>) -> Source {
     Source::TfeOutputs { organization: given(organization), workspace: given(workspace) }
 }
 
