@@ -6,6 +6,7 @@ mod life;
 mod list;
 mod plans;
 mod states;
+mod task_faults;
 mod tasks;
 mod tasks_api;
 mod world;
