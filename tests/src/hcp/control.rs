@@ -9,7 +9,7 @@ use super::faults::Faults;
 use super::handle::Hcp;
 use super::model::{Failures, RunOptions, Token, Workspace, World};
 use super::notify::{Configuration, RUN_TRIGGERS};
-use super::options::{Downloads, Limits, Timings, TokenKind};
+use super::options::{Downloads, Limits, Plans, Timings, TokenKind};
 use super::program::{Output, Program};
 use super::runs::Conflict;
 use super::spec::WorkspaceSpec;
@@ -239,7 +239,7 @@ impl Hcp {
         self.failures(workspace, |failures| failures.plans = fails);
     }
 
-    /// Sets the faults of the API and of notifications. Neither `set` nor a predicate may ask the simulator.
+    /// Sets the faults of the API, of notifications and of requests to run tasks. Neither `set` nor a predicate may ask the simulator.
     pub fn faults(&self, set: impl FnOnce(&mut Faults)) {
         self.core.with(|world| set(&mut world.faults));
     }
@@ -257,6 +257,11 @@ impl Hcp {
     /// Sets where state files are downloaded from, from now on.
     pub fn downloads(&self, downloads: Downloads) {
         self.core.with(|world| world.options.downloads = downloads);
+    }
+
+    /// Sets what plans look like as JSON, from now on.
+    pub fn plans(&self, plans: Plans) {
+        self.core.with(|world| world.options.plans = plans);
     }
 
     fn steer(&self, act: impl FnOnce(&mut World) -> Result<(), Conflict>) -> bool {

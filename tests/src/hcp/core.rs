@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::model::{QueueKey, World};
 use super::notify::{self, Outgoing};
 use super::runs::Step;
+use super::tasks;
 
 /// Something to be done without the lock.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(super) enum Job {
     DeliverLater { after: Duration, outgoing: Outgoing },
     /// A delivery that is held back is sent if it still is after a while.
     Release { after: Duration, configuration: String },
+    /// The request of a task result is sent after a while.
+    Ask { after: Duration, result: String },
     /// Nothing, but the simulator is not settled before.
     Wait(Duration),
 }
@@ -32,6 +35,8 @@ pub(super) struct Core {
     holder: Mutex<Option<ThreadId>>,
     runtime: Handle,
     client: reqwest::Client,
+    /// For requests to run tasks.
+    asking: reqwest::Client,
     changes: watch::Sender<u64>,
     stopped: watch::Sender<bool>,
 }
@@ -43,6 +48,7 @@ impl Core {
             holder: Mutex::new(None),
             runtime: Handle::current(),
             client: notify::client(),
+            asking: tasks::client(),
             changes: watch::Sender::new(0),
             stopped: watch::Sender::new(false),
         })
@@ -55,9 +61,16 @@ impl Core {
 
     /// Changes the state, then starts the jobs that this left in the outbox.
     pub fn with<R>(self: &Arc<Self>, change: impl FnOnce(&mut World) -> R) -> R {
-        let (result, jobs) = self.hold(|world| (change(world), std::mem::take(&mut world.outbox)));
+        let (result, jobs, unwatched) = self.hold(|world| {
+            let result = change(world);
+            (result, std::mem::take(&mut world.outbox), std::mem::take(&mut world.tasks.unwatched))
+        });
         for job in jobs {
             self.start(job);
+        }
+        for result in unwatched {
+            // No job: a task that does not answer keeps nothing moving.
+            self.spawn(tasks::watch(Arc::clone(self), result));
         }
         self.changes.send_modify(|count| *count += 1);
         result
@@ -105,15 +118,25 @@ impl Core {
         *self.stopped.borrow()
     }
 
-    /// Waits until no job is left. What is still open then waits for a person.
+    /// Tells of every change from now on.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Waits until no job is left. What is still open then waits for a person or for a run task.
     pub async fn settled(&self) {
-        let mut changes = self.changes.subscribe();
+        let mut changes = self.changes();
         while self.look(|world| world.jobs > 0) && changes.changed().await.is_ok() {}
     }
 
     /// Sends one notification, once, and says what the receiver answered.
     pub async fn send(&self, outgoing: &Outgoing) -> Option<u16> {
         notify::send(&self.client, outgoing).await
+    }
+
+    /// Sends one request to a run task, once, and says what it answered.
+    pub async fn ask(&self, post: &tasks::Post) -> Option<u16> {
+        tasks::send(&self.asking, post).await
     }
 
     async fn perform(self: &Arc<Self>, job: Job) {
@@ -136,6 +159,10 @@ impl Core {
                 if let Some(outgoing) = self.with(|world| world.held.remove(&configuration)) {
                     self.deliver(outgoing).await;
                 }
+            }
+            Job::Ask { after, result } => {
+                tokio::time::sleep(after).await;
+                tasks::ask(self, &result).await;
             }
             Job::Wait(after) => tokio::time::sleep(after).await,
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::api::Route;
+use super::tasks::Stage;
 use super::view::RunStatus;
 
 /// All faults in force; empty at the start.
@@ -14,6 +15,8 @@ pub struct Faults {
     pub api: Vec<ApiFault>,
     /// Of the delivery of notifications. The first that applies is taken.
     pub notifications: Vec<NotificationFault>,
+    /// Of requests to run tasks. The first that applies is taken.
+    pub task_requests: Vec<TaskRequestFault>,
 }
 
 /// A fault of the API.
@@ -124,6 +127,66 @@ pub enum NotificationMishap {
     Reorder,
 }
 
+/// A fault of requests to run tasks. Each attempt counts as one request.
+#[derive(Debug, Clone)]
+pub struct TaskRequestFault {
+    /// The task it concerns, by name; `None` is any.
+    pub task: Option<String>,
+    /// The stage it concerns; `None` is any.
+    pub stage: Option<Stage>,
+    /// Which of these requests it strikes.
+    pub when: When,
+    /// What happens.
+    pub what: TaskRequestMishap,
+}
+
+impl TaskRequestFault {
+    /// Every request.
+    #[must_use]
+    pub fn always(what: TaskRequestMishap) -> Self {
+        Self { task: None, stage: None, when: When::always(), what }
+    }
+
+    /// The next `times` requests.
+    #[must_use]
+    pub fn next(times: u32, what: TaskRequestMishap) -> Self {
+        Self { when: When::next(times), ..Self::always(what) }
+    }
+
+    /// Every `n`th request.
+    #[must_use]
+    pub fn every(n: u32, what: TaskRequestMishap) -> Self {
+        Self { when: When::every(n), ..Self::always(what) }
+    }
+
+    /// Of these, those to one task.
+    #[must_use]
+    pub fn task(mut self, name: &str) -> Self {
+        self.task = Some(name.to_owned());
+        self
+    }
+
+    /// Of these, those of one stage.
+    #[must_use]
+    pub fn stage(mut self, stage: Stage) -> Self {
+        self.stage = Some(stage);
+        self
+    }
+}
+
+/// What goes wrong with a request to a run task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskRequestMishap {
+    /// It is not sent, as if nobody had answered it.
+    Lose,
+    /// It is sent this many times more, one after the other, whatever is answered.
+    Duplicate(u32),
+    /// It is sent this many times more, all at once.
+    Concurrent(u32),
+    /// It is sent this much later.
+    Delay(Duration),
+}
+
 /// A notification, as a predicate sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
@@ -202,6 +265,15 @@ impl Faults {
     pub(super) fn of_request(&mut self, route: Route) -> Option<ApiMishap> {
         let mut concerned = self.api.iter_mut().filter(|fault| fault.route == Route::Any || fault.route == route);
         concerned.find_map(|fault| fault.when.strikes().then_some(fault.what))
+    }
+
+    /// What is to go wrong with a request to a run task.
+    pub(super) fn of_task_request(&mut self, task: &str, stage: Stage) -> Option<TaskRequestMishap> {
+        self.task_requests.iter_mut().find_map(|fault| {
+            let concerned =
+                fault.task.as_ref().is_none_or(|name| name == task) && fault.stage.is_none_or(|wanted| wanted == stage);
+            (concerned && fault.when.strikes()).then_some(fault.what)
+        })
     }
 
     /// What is to go wrong with a notification.

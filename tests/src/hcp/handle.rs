@@ -77,8 +77,8 @@ impl Hcp {
     }
 
     /// Waits until nothing moves unless somebody moves it: every run is final, waits for confirmation, or stands in the
-    /// queue behind one that does or in a locked workspace; and no delivery is under way. A receiver may still be at
-    /// work on what it was told.
+    /// queue behind one that does or in a locked workspace, or waits for run tasks that have been asked; and no delivery
+    /// is under way. A receiver may still be at work on what it was told.
     pub async fn settled(&self) {
         self.core.settled().await;
     }
@@ -120,7 +120,8 @@ impl Hcp {
         self.core.look(|world| world.limiter.exceeded)
     }
 
-    /// Bearer tokens that the archivist was sent.
+    /// Tokens that were sent where they must not go: bearer tokens to the archivist, and access tokens of task results
+    /// anywhere but to their own callback, the plan and the configuration of their run.
     #[must_use]
     pub fn leaks(&self) -> Vec<Leak> {
         self.core.look(|world| world.leaks.clone())

@@ -16,6 +16,7 @@ use super::notify::{Configuration, Outgoing};
 use super::options::{Options, TokenKind};
 use super::program::Program;
 use super::spec::WorkspaceSpec;
+use super::tasks::RunTasks;
 use super::view::{Delivery, Event, Leak, RequestRecord, RunStatus};
 
 /// How many events a slow subscriber may fall behind.
@@ -37,6 +38,7 @@ pub(super) struct World {
     pub state_versions: BTreeMap<String, StateVersion>,
     pub configurations: BTreeMap<String, Configuration>,
     pub tokens: BTreeMap<String, Token>,
+    pub tasks: RunTasks,
     pub faults: Faults,
     pub limiter: Limiter,
     /// What is to be done once the lock is released.
@@ -184,6 +186,8 @@ pub(super) struct Plan {
     pub outputs: Outputs,
     /// What the managed resource is to look like.
     pub mark: String,
+    /// The state version it was compared with.
+    pub before: Option<String>,
     pub has_changes: bool,
 }
 
@@ -223,6 +227,7 @@ impl World {
             runs: BTreeMap::new(),
             state_versions: BTreeMap::new(),
             configurations: BTreeMap::new(),
+            tasks: RunTasks::default(),
             faults: Faults::default(),
             limiter: Limiter::default(),
             outbox: Vec::new(),
@@ -285,6 +290,7 @@ impl World {
             self.runs.retain(|_, run| run.workspace != id);
             self.state_versions.retain(|_, version| version.workspace != id);
             self.configurations.retain(|_, configuration| configuration.workspace != id);
+            self.forget_tasks_of(id);
         }
     }
 

@@ -88,6 +88,11 @@ pub fn sign(token: &str, body: &[u8]) -> String {
 
 /// The client that sends notifications.
 pub(super) fn client() -> reqwest::Client {
+    client_named("TFE/1.0 (+https://app.terraform.io; TFE)").build().expect("a client of fixed settings can be built")
+}
+
+/// What every client that HCP Terraform is has in common.
+pub(super) fn client_named(name: &str) -> reqwest::ClientBuilder {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
         .with_safe_default_protocol_versions()
@@ -98,10 +103,8 @@ pub(super) fn client() -> reqwest::Client {
         .tls_backend_preconfigured(tls)
         .no_proxy()
         .timeout(TIMEOUT)
-        .user_agent("TFE/1.0 (+https://app.terraform.io; TFE)")
+        .user_agent(name)
         .http1_title_case_headers()
-        .build()
-        .expect("a client of fixed settings can be built")
 }
 
 /// Sends a notification, once; `None` if nobody answered.

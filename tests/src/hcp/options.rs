@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::tasks::TaskOptions;
+
 /// What [`Hcp::start`](super::Hcp::start) needs to know.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -19,6 +21,10 @@ pub struct Options {
     pub limits: Limits,
     /// Where state files are downloaded from.
     pub downloads: Downloads,
+    /// How run tasks are asked.
+    pub tasks: TaskOptions,
+    /// What plans look like as JSON.
+    pub plans: Plans,
 }
 
 impl Default for Options {
@@ -31,6 +37,8 @@ impl Default for Options {
             timings: Timings::default(),
             limits: Limits::default(),
             downloads: Downloads::SameHost,
+            tasks: TaskOptions::default(),
+            plans: Plans::default(),
         }
     }
 }
@@ -106,6 +114,16 @@ pub enum Downloads {
     Redirect,
     /// A pre-signed URL on the archivist, which must never see the bearer token: as the documentation shows.
     Archivist,
+}
+
+/// What plans look like as JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Plans {
+    /// Outputs that follow everything read go through the managed resource: they are known only after apply whenever
+    /// that changes.
+    pub known_after_apply: bool,
+    /// Plans are filled up to this many bytes with resources in which nothing changes.
+    pub bytes: u64,
 }
 
 /// Whom a token belongs to, which decides what it may do.

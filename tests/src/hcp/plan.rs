@@ -20,9 +20,10 @@ impl World {
     /// Reads what the program reads, and compares what it wants with what there is.
     pub fn plan(&self, run: &Run) -> Result<Plan, String> {
         let current = self.workspaces.get(&run.workspace).and_then(|workspace| self.current_state(workspace));
+        let before = current.map(|state| state.id.clone());
         if run.asked.is_destroy {
             let has_changes = current.is_some_and(|state| !state.destroyed);
-            return Ok(Plan { reads: Vec::new(), outputs: Outputs::new(), mark: String::new(), has_changes });
+            return Ok(Plan { reads: Vec::new(), outputs: Outputs::new(), mark: String::new(), before, has_changes });
         }
         let reads = run.program.reads.iter().map(|read| self.read(read)).collect::<Result<Vec<_>, _>>()?;
         let outputs = evaluate(&run.program, &reads)?;
@@ -32,7 +33,7 @@ impl World {
             mark = applied;
         }
         let has_changes = current.is_none_or(|state| state.mark.as_ref() != Some(&mark) || state.outputs != outputs);
-        Ok(Plan { reads, outputs, mark, has_changes })
+        Ok(Plan { reads, outputs, mark, before, has_changes })
     }
 
     fn read(&self, read: &Read) -> Result<ReadState, String> {

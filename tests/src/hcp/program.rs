@@ -202,4 +202,7 @@ pub struct Program {
     /// Whether its managed resource depends on what it reads. Without, a run whose only news is a data source has no
     /// changes, and writes no state.
     pub depends_on_reads: bool,
+    /// What its plans' JSON has in `resource_changes` besides its managed resource, as they are: for policies to look
+    /// at. Nothing else follows from them.
+    pub resource_changes: Vec<Value>,
 }

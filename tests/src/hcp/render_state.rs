@@ -48,7 +48,7 @@ pub(super) fn render(contents: &Contents<'_>) -> Vec<u8> {
 }
 
 /// These characters can only stand inside of strings, so that replacing them wherever they are is right.
-fn escaped(json: &str) -> String {
+pub(super) fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
         match character {
@@ -115,6 +115,23 @@ fn managed_resource(lineage: &str, input: &str, reads: &[ReadState]) -> Resource
         provider: TERRAFORM_PROVIDER,
         instances: [instance],
     }
+}
+
+/// What a data source says, without the types.
+pub(super) fn data_values(state: &ReadState) -> BTreeMap<&'static str, Value> {
+    let [Instance { attributes, .. }] = data_resource(state).instances;
+    let value = |attribute| match attribute {
+        Attribute::Plain(value) | Attribute::Dynamic { value, .. } => value,
+    };
+    attributes.into_iter().map(|(name, attribute)| (name, value(attribute))).collect()
+}
+
+/// The arguments of a data source as they are written in the configuration.
+pub(super) fn config_values(read: &Read) -> BTreeMap<&'static str, Value> {
+    let mut values = data_values(&ReadState { read: read.clone(), outputs: Outputs::new() });
+    let read_only = ["id", "outputs", "values", "nonsensitive_values"];
+    values.retain(|name, _| !read_only.contains(name));
+    values
 }
 
 fn data_resource(state: &ReadState) -> Resource {

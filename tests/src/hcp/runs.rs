@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::core::Job;
 use super::model::{Failures, Run, RunOptions, World};
+use super::tasks::Stage;
 use super::view::{Event, RunStatus};
 
 /// What a run does when its time has come.
@@ -18,6 +19,11 @@ pub(super) enum Step {
 /// The run is in no status for what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Conflict;
+
+/// Whether Terraform is at work.
+fn works(status: RunStatus) -> bool {
+    matches!(status, RunStatus::Planning | RunStatus::Applying)
+}
 
 impl World {
     /// A new run, which waits for its turn. `None`: there is no such workspace, or it is not configured.
@@ -91,6 +97,22 @@ impl World {
             workspace.active = None;
             return;
         }
+        if !self.enter_stage(id, Stage::PrePlan) {
+            self.plan_now(id);
+        }
+    }
+
+    /// The tasks of a stage have let the run pass.
+    pub fn after_stage(&mut self, id: &str, stage: Stage) {
+        match stage {
+            Stage::PrePlan => self.plan_now(id),
+            Stage::PostPlan => self.after_plan(id),
+            Stage::PreApply => self.apply_planned(id, None),
+            Stage::PostApply => self.finish(id, RunStatus::Applied),
+        }
+    }
+
+    fn plan_now(&mut self, id: &str) {
         self.set_status(id, RunStatus::Planning);
         self.notify_run(id, "run:planning", "Run Planning", None);
         let plan = self.plan(&self.runs[id]);
@@ -111,13 +133,24 @@ impl World {
         };
         let run = self.run_mut(id);
         run.has_changes = has_changes;
-        let ends = run.asked.plan_only || (!has_changes && !run.asked.allow_empty_apply);
-        let auto_apply = run.asked.auto_apply == Some(true);
-        if ends {
-            return self.finish(id, RunStatus::PlannedAndFinished);
+        let asks = self.asks_tasks(id, Stage::PostPlan);
+        if asks || !self.ends_with_plan(id) {
+            self.set_status(id, RunStatus::Planned);
         }
-        self.set_status(id, RunStatus::Planned);
-        if auto_apply {
+        if !self.enter_stage(id, Stage::PostPlan) {
+            self.after_plan(id);
+        }
+    }
+
+    fn ends_with_plan(&self, id: &str) -> bool {
+        let run = &self.runs[id];
+        run.asked.plan_only || (!run.has_changes && !run.asked.allow_empty_apply)
+    }
+
+    fn after_plan(&mut self, id: &str) {
+        if self.ends_with_plan(id) {
+            self.finish(id, RunStatus::PlannedAndFinished);
+        } else if self.runs[id].asked.auto_apply == Some(true) {
             self.begin_apply(id, None);
         } else {
             self.notify_run(id, "run:needs_attention", "Run Planned - Needs Confirmation", None);
@@ -125,6 +158,12 @@ impl World {
     }
 
     fn begin_apply(&mut self, id: &str, by: Option<&str>) {
+        if !self.enter_stage(id, Stage::PreApply) {
+            self.apply_planned(id, by);
+        }
+    }
+
+    fn apply_planned(&mut self, id: &str, by: Option<&str>) {
         self.set_status(id, RunStatus::Applying);
         self.notify_run(id, "run:applying", "Run Applying", by);
         self.step_later(id, Step::EndApply, self.options.timings.apply);
@@ -139,17 +178,19 @@ impl World {
         if fails {
             return self.fail(id, "the apply was made to fail");
         }
-        self.finish(id, RunStatus::Applied);
+        if !self.enter_stage(id, Stage::PostApply) {
+            self.finish(id, RunStatus::Applied);
+        }
     }
 
-    fn fail(&mut self, id: &str, error: &str) {
+    pub fn fail(&mut self, id: &str, error: &str) {
         self.run_mut(id).error = Some(error.to_owned());
         self.finish(id, RunStatus::Errored);
     }
 
     /// A person confirms a plan.
     pub fn confirm(&mut self, id: &str, by: &str) -> Result<(), Conflict> {
-        self.expect_status(id, &[RunStatus::Planned])?;
+        self.expect_status(id, RunStatus::is_confirmable)?;
         self.set_status(id, RunStatus::Confirmed);
         self.begin_apply(id, Some(by));
         Ok(())
@@ -157,16 +198,17 @@ impl World {
 
     /// A person does not want this run.
     pub fn discard(&mut self, id: &str) -> Result<(), Conflict> {
-        self.expect_status(id, &[RunStatus::Pending, RunStatus::Planned])?;
+        self.expect_status(id, |status| status == RunStatus::Pending || status.is_confirmable())?;
         self.finish(id, RunStatus::Discarded);
         Ok(())
     }
 
-    /// A person stops this run; one that works already takes a moment to stop.
+    /// A person stops this run; one that works already takes a moment to stop. Its open task results are canceled.
     pub fn cancel(&mut self, id: &str) -> Result<(), Conflict> {
-        self.expect_status(id, &[RunStatus::Pending, RunStatus::Planning, RunStatus::Applying])?;
+        let idle = |status: RunStatus| status == RunStatus::Pending || status.awaits_tasks();
+        self.expect_status(id, |status| idle(status) || works(status))?;
         let run = self.run_mut(id);
-        if run.status == RunStatus::Pending {
+        if idle(run.status) {
             self.finish(id, RunStatus::Canceled);
         } else if !std::mem::replace(&mut run.cancel_asked, true) {
             self.step_later(id, Step::Cancel, self.options.timings.cancel);
@@ -176,7 +218,7 @@ impl World {
 
     /// A person will not wait for the canceled run to stop.
     pub fn force_cancel(&mut self, id: &str) -> Result<(), Conflict> {
-        self.expect_status(id, &[RunStatus::Planning, RunStatus::Applying])?;
+        self.expect_status(id, works)?;
         if !self.runs[id].cancel_asked {
             return Err(Conflict);
         }
@@ -184,13 +226,14 @@ impl World {
         Ok(())
     }
 
-    fn expect_status(&self, id: &str, statuses: &[RunStatus]) -> Result<(), Conflict> {
-        let fits = self.runs.get(id).is_some_and(|run| statuses.contains(&run.status));
+    fn expect_status(&self, id: &str, expected: impl Fn(RunStatus) -> bool) -> Result<(), Conflict> {
+        let fits = self.runs.get(id).is_some_and(|run| expected(run.status));
         fits.then_some(()).ok_or(Conflict)
     }
 
     fn finish(&mut self, id: &str, status: RunStatus) {
         self.set_status(id, status);
+        self.cancel_results(id);
         match status {
             RunStatus::Applied => self.notify_run(id, "run:completed", "Run Applied", None),
             RunStatus::PlannedAndFinished => self.notify_run(id, "run:completed", "Run Planned and Finished", None),
@@ -209,7 +252,7 @@ impl World {
         self.advance(&workspace);
     }
 
-    fn set_status(&mut self, id: &str, status: RunStatus) {
+    pub fn set_status(&mut self, id: &str, status: RunStatus) {
         let run = &self.runs[id];
         let at = if run.statuses.is_empty() { run.created_at } else { self.clock.tick() };
         let run = self.run_mut(id);

@@ -25,7 +25,12 @@ impl WorkspaceSpec {
             auto_apply: false,
             configured: true,
             tags: BTreeSet::new(),
-            program: Program { reads: Vec::new(), outputs: BTreeMap::new(), depends_on_reads: true },
+            program: Program {
+                reads: Vec::new(),
+                outputs: BTreeMap::new(),
+                depends_on_reads: true,
+                resource_changes: Vec::new(),
+            },
         }
     }
 
@@ -68,6 +73,13 @@ impl WorkspaceSpec {
     #[must_use]
     pub fn reads(mut self, read: Read) -> Self {
         self.program.reads.push(read);
+        self
+    }
+
+    /// With an entry in its plans' `resource_changes`.
+    #[must_use]
+    pub fn resource_change(mut self, change: serde_json::Value) -> Self {
+        self.program.resource_changes.push(change);
         self
     }
 

@@ -4,7 +4,11 @@ mod api;
 mod faults;
 mod life;
 mod list;
+mod plans;
 mod states;
+mod task_faults;
+mod tasks;
+mod tasks_api;
 mod world;
 
 use std::sync::{Arc, Mutex};

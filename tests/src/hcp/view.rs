@@ -12,10 +12,18 @@ use super::api::Route;
 #[expect(missing_docs, reason = "HCP Terraform's own words")]
 pub enum RunStatus {
     Pending,
+    PrePlanRunning,
+    PrePlanCompleted,
     Planning,
     Planned,
+    PostPlanRunning,
+    PostPlanCompleted,
     Confirmed,
+    PreApplyRunning,
+    PreApplyCompleted,
     Applying,
+    PostApplyRunning,
+    PostApplyCompleted,
     Applied,
     PlannedAndFinished,
     Discarded,
@@ -30,10 +38,18 @@ impl RunStatus {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::PrePlanRunning => "pre_plan_running",
+            Self::PrePlanCompleted => "pre_plan_completed",
             Self::Planning => "planning",
             Self::Planned => "planned",
+            Self::PostPlanRunning => "post_plan_running",
+            Self::PostPlanCompleted => "post_plan_completed",
             Self::Confirmed => "confirmed",
+            Self::PreApplyRunning => "pre_apply_running",
+            Self::PreApplyCompleted => "pre_apply_completed",
             Self::Applying => "applying",
+            Self::PostApplyRunning => "post_apply_running",
+            Self::PostApplyCompleted => "post_apply_completed",
             Self::Applied => "applied",
             Self::PlannedAndFinished => "planned_and_finished",
             Self::Discarded => "discarded",
@@ -41,6 +57,19 @@ impl RunStatus {
             Self::Canceled => "canceled",
             Self::ForceCanceled => "force_canceled",
         }
+    }
+
+    /// Whether the run waits for its run tasks.
+    #[must_use]
+    pub fn awaits_tasks(self) -> bool {
+        matches!(self, Self::PrePlanRunning | Self::PostPlanRunning | Self::PreApplyRunning | Self::PostApplyRunning)
+    }
+
+    /// Whether the run waits for confirmation, unless it applies by itself. With tasks after the plan it comes through
+    /// `planned` before they are asked, and does not stay there.
+    #[must_use]
+    pub fn is_confirmable(self) -> bool {
+        matches!(self, Self::Planned | Self::PostPlanCompleted)
     }
 
     /// Whether the run is over.
@@ -170,9 +199,11 @@ pub struct RequestRecord {
     pub status: Option<u16>,
 }
 
-/// A bearer token that was sent where it must not go.
+/// A token that was sent where it must not go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leak {
+    /// The task result whose access token it was; `None` is another token.
+    pub result: Option<String>,
     /// The path it was sent to.
     pub path: String,
     /// Who sent it.

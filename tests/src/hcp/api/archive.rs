@@ -44,6 +44,9 @@ impl World {
     }
 
     pub(super) fn download_object(&self, key: &str) -> Reply {
+        if let Some(content) = self.tasks.object(key) {
+            return self.download_content(content);
+        }
         let version = key.get(HASH..).and_then(|id| self.state_versions.get(id));
         version.filter(|version| object_key(&version.id) == key).map_or_else(Reply::not_found, file)
     }

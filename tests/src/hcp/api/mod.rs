@@ -2,15 +2,19 @@
 
 mod archive;
 mod notifications;
+mod plans;
 mod reply;
 mod route;
 mod runs;
 mod serve;
 mod socket;
 mod state;
+mod task_results;
+mod tasks;
 mod workspaces;
 
 pub use route::Route;
+pub(super) use runs::configuration_version;
 pub(super) use serve::serve;
 pub(super) use socket::{Line, Sockets};
 
@@ -57,6 +61,19 @@ impl World {
             Route::UpdateNotificationConfiguration => self.update_configuration(call),
             Route::DeleteNotificationConfiguration => self.delete_configuration(id).into(),
             Route::VerifyNotificationConfiguration => self.verify_configuration(id),
+            Route::PlanJson => self.redirect_to_plan(id).into(),
+            Route::DownloadConfiguration => self.redirect_to_configuration(id).into(),
+            Route::ListTaskStages => self.list_task_stages(call).into(),
+            Route::ShowTaskResult => self.show_task_result(id).into(),
+            Route::TaskResultCallback => self.callback(call, caller).into(),
+            Route::CreateRunTask
+            | Route::ListRunTasks
+            | Route::ShowRunTask
+            | Route::UpdateRunTask
+            | Route::DeleteRunTask
+            | Route::CreateWorkspaceRunTask
+            | Route::ListWorkspaceRunTasks
+            | Route::DeleteWorkspaceRunTask => self.manage_tasks(call),
             Route::Any | Route::Unknown => Reply::not_found().into(),
         }
     }

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use crate::hcp::notify::{Configuration, Outgoing};
 use crate::hcp::options::TokenKind;
+use crate::hcp::render_plan::Filler;
+use crate::hcp::tasks::{Post, RunTask};
 
 use super::route::Route;
 
@@ -27,6 +29,10 @@ pub(in crate::hcp) struct Call {
     pub bearer: Option<String>,
     pub content_type: Option<String>,
     pub body: Vec<u8>,
+    /// The body was more than the API takes, and is left out.
+    pub too_large: bool,
+    /// Its place in the request log.
+    pub number: usize,
 }
 
 /// Who sent a request.
@@ -34,6 +40,8 @@ pub(in crate::hcp) struct Call {
 pub(in crate::hcp) struct Caller {
     pub user: String,
     pub kind: TokenKind,
+    /// The task result whose access token was sent.
+    pub result: Option<String>,
 }
 
 /// An answer.
@@ -43,6 +51,8 @@ pub(in crate::hcp) struct Reply {
     pub content_type: &'static str,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
+    /// What comes after the body.
+    pub filler: Option<Filler>,
 }
 
 /// An answer, or what has to be done before there is one.
@@ -50,6 +60,16 @@ pub(in crate::hcp) enum Answer {
     Ready(Reply),
     /// A receiver has to answer first.
     Verify(Box<Verification>),
+    /// A run task has to answer first.
+    Ask(Box<Asked>),
+}
+
+/// A run task that is to be kept if it answers well.
+pub(in crate::hcp) struct Asked {
+    pub task: RunTask,
+    pub post: Post,
+    /// The status of the answer then.
+    pub status: u16,
 }
 
 /// A notification configuration whose receiver is to be verified.
@@ -90,16 +110,16 @@ impl Call {
 
     /// One page of `items`, newest or first ones first. `counted`: the answer tells how many there are in all.
     pub fn page<T>(&self, items: &[T], counted: bool, render: impl Fn(&T) -> Value) -> Reply {
-        self.page_including(items, counted, render, |_| None)
+        self.page_including(items, counted, render, |_| None::<Value>)
     }
 
     /// The same, with what `include` says of the items on the page.
-    pub fn page_including<T>(
+    pub fn page_including<T, I: IntoIterator<Item = Value>>(
         &self,
         items: &[T],
         counted: bool,
         render: impl Fn(&T) -> Value,
-        include: impl Fn(&T) -> Option<Value>,
+        include: impl Fn(&T) -> I,
     ) -> Reply {
         let number = |name| self.parameter(name).and_then(|text| text.parse::<usize>().ok()).filter(|&it| it > 0);
         let size = number("page[size]").unwrap_or(PAGE_SIZE.1).min(PAGE_SIZE.0);
@@ -118,7 +138,7 @@ impl Call {
         let link = |page: usize| self.link(page, size);
         let links = json!({ "self": link(page), "first": link(1), "prev": previous.map(link), "next": next.map(link) });
         let mut body = json!({ "data": data, "links": links, "meta": { "pagination": pagination } });
-        let included: Vec<_> = items[start..end].iter().filter_map(include).collect();
+        let included: Vec<_> = items[start..end].iter().flat_map(include).collect();
         if !included.is_empty() {
             body["included"] = included.into();
         }
@@ -139,7 +159,7 @@ impl Reply {
     /// A document.
     pub fn json(status: u16, body: &Value) -> Self {
         let body = body.to_string().into_bytes();
-        Self { status, content_type: "application/vnd.api+json", headers: Vec::new(), body }
+        Self { status, content_type: "application/vnd.api+json", headers: Vec::new(), body, filler: None }
     }
 
     /// `{"data":…}` with 200.

@@ -42,6 +42,21 @@ pub enum Route {
     UpdateNotificationConfiguration,
     DeleteNotificationConfiguration,
     VerifyNotificationConfiguration,
+    CreateRunTask,
+    ListRunTasks,
+    ShowRunTask,
+    UpdateRunTask,
+    DeleteRunTask,
+    CreateWorkspaceRunTask,
+    ListWorkspaceRunTasks,
+    DeleteWorkspaceRunTask,
+    ListTaskStages,
+    ShowTaskResult,
+    TaskResultCallback,
+    /// A plan as JSON, which is a redirect to the archivist.
+    PlanJson,
+    /// The files of a configuration version, which is a redirect to the archivist.
+    DownloadConfiguration,
 }
 
 impl Route {
@@ -52,6 +67,10 @@ impl Route {
         let (route, variables) = match (method, segments.as_slice()) {
             ("GET", ["api", "v2", rest @ ..]) => Self::get(rest),
             ("POST", ["api", "v2", rest @ ..]) => Self::post(rest),
+            ("PATCH", ["api", "v2", "task-results", id, "callback"]) => (Self::TaskResultCallback, vec![*id]),
+            ("DELETE", ["api", "v2", "workspaces", id, "tasks", link]) => {
+                (Self::DeleteWorkspaceRunTask, vec![*id, *link])
+            }
             ("PATCH" | "DELETE", ["api", "v2", kind, id]) => Self::change(method, kind, id),
             ("GET", ["api", "state-versions", id, "hosted_state"]) => (Self::DownloadState, vec![*id]),
             ("GET", ["v1", "object", key]) => (Self::Archivist, vec![*key]),
@@ -66,6 +85,8 @@ impl Route {
             ("DELETE", "workspaces") => (Self::DeleteWorkspace, vec![id]),
             ("PATCH", "notification-configurations") => (Self::UpdateNotificationConfiguration, vec![id]),
             ("DELETE", "notification-configurations") => (Self::DeleteNotificationConfiguration, vec![id]),
+            ("PATCH", "tasks") => (Self::UpdateRunTask, vec![id]),
+            ("DELETE", "tasks") => (Self::DeleteRunTask, vec![id]),
             _ => (Self::Unknown, vec![]),
         }
     }
@@ -90,6 +111,13 @@ impl Route {
             ["state-versions", id, "outputs"] => (Self::ListOutputs, vec![id]),
             ["state-versions", id, "download"] => (Self::DownloadState, vec![id]),
             ["runs", id] => (Self::ShowRun, vec![id]),
+            ["organizations", name, "tasks"] => (Self::ListRunTasks, vec![name]),
+            ["tasks", id] => (Self::ShowRunTask, vec![id]),
+            ["workspaces", id, "tasks"] => (Self::ListWorkspaceRunTasks, vec![id]),
+            ["runs", id, "task-stages"] => (Self::ListTaskStages, vec![id]),
+            ["task-results", id] => (Self::ShowTaskResult, vec![id]),
+            ["plans", id, "json-output"] => (Self::PlanJson, vec![id]),
+            ["configuration-versions", id, "download"] => (Self::DownloadConfiguration, vec![id]),
             _ => (Self::Unknown, vec![]),
         }
     }
@@ -97,6 +125,8 @@ impl Route {
     fn post<'a>(path: &[&'a str]) -> (Self, Vec<&'a str>) {
         match path {
             ["runs"] => (Self::CreateRun, vec![]),
+            ["organizations", name, "tasks"] => (Self::CreateRunTask, vec![name]),
+            ["workspaces", id, "tasks"] => (Self::CreateWorkspaceRunTask, vec![id]),
             ["runs", id, "actions", "apply"] => (Self::ApplyRun, vec![id]),
             ["runs", id, "actions", "discard"] => (Self::DiscardRun, vec![id]),
             ["runs", id, "actions", "cancel"] => (Self::CancelRun, vec![id]),
@@ -125,6 +155,7 @@ impl Route {
                 | Self::DiscardRun
                 | Self::CancelRun
                 | Self::ForceCancelRun
+                | Self::PlanJson
                 | Self::CreateNotificationConfiguration
                 | Self::ListNotificationConfigurations
                 | Self::ShowNotificationConfiguration

@@ -85,7 +85,7 @@ pub(super) fn render_run(run: &Run) -> Value {
         run.statuses.iter().map(|(status, at)| (reached(status), Value::from(offset(*at)))).collect();
     let works = matches!(run.status, RunStatus::Planning | RunStatus::Applying);
     let pending = run.status == RunStatus::Pending;
-    let planned = run.status == RunStatus::Planned;
+    let (planned, asking) = (run.status.is_confirmable(), run.status.awaits_tasks());
     let same = |prefix: &str, id: &str| id.replacen("run", prefix, 1);
     let configuration = configuration_version(&run.workspace, run.revision);
     json!({
@@ -109,7 +109,7 @@ pub(super) fn render_run(run: &Run) -> Value {
             "actions": {
                 "is-confirmable": planned,
                 "is-discardable": planned || pending,
-                "is-cancelable": pending || (works && !run.cancel_asked),
+                "is-cancelable": pending || asking || (works && !run.cancel_asked),
                 "is-force-cancelable": works && run.cancel_asked,
             },
             "permissions": { "can-apply": true, "can-cancel": true, "can-discard": true, "can-force-cancel": true },
@@ -120,13 +120,14 @@ pub(super) fn render_run(run: &Run) -> Value {
             "created-by": { "data": { "id": format!("user-{}", asked.created_by), "type": "users" } },
             "plan": { "data": { "id": same("plan", &run.id), "type": "plans" } },
             "apply": { "data": { "id": same("apply", &run.id), "type": "applies" } },
+            "task-stages": { "links": { "related": format!("/api/v2/runs/{}/task-stages", run.id) } },
         },
         "links": { "self": format!("/api/v2/runs/{}", run.id) },
     })
 }
 
 /// Each workspace counts its own.
-pub(super) fn configuration_version(workspace: &str, revision: u32) -> String {
+pub(in crate::hcp) fn configuration_version(workspace: &str, revision: u32) -> String {
     format!("cv-{}{revision:04}", &workspace[workspace.len() - 12..])
 }
 
@@ -162,7 +163,7 @@ fn wanted(run: &Run, call: &Call) -> bool {
     let group = call.parameter("filter[status_group]").is_none_or(|group| match group {
         "final" => status.is_final(),
         "non_final" => !status.is_final(),
-        "discardable" => matches!(status, RunStatus::Pending | RunStatus::Planned),
+        "discardable" => status == RunStatus::Pending || status.is_confirmable(),
         _ => false,
     });
     let found = call

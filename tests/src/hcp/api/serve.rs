@@ -21,8 +21,8 @@ use super::reply::{Answer, Call, Caller, Reply};
 use super::route::Route;
 use super::socket::Line;
 
-/// The largest body taken; the API has no use for more.
-const BODY_LIMIT: usize = 1 << 20;
+/// The largest body taken: that of a callback, which HCP Terraform limits like this.
+const BODY_LIMIT: usize = 5 << 20;
 
 /// How many pieces a slow body comes in.
 const PIECES: usize = 8;
@@ -50,8 +50,9 @@ pub(in crate::hcp) async fn serve(
     if core.stopped() {
         return cut(&line);
     }
-    let Some(call) = read(request).await else { return cut(&line) };
+    let Some(mut call) = read(request).await else { return cut(&line) };
     let entry = core.with(|world| world.admit(&call, &line));
+    call.number = entry.number;
     match entry.mishap {
         Some(ApiMishap::Timeout) => std::future::pending().await,
         Some(ApiMishap::CutBeforeEffect) => return cut(&line),
@@ -84,7 +85,8 @@ fn cut(line: &Line) -> Response {
 
 async fn read(request: Request) -> Option<Call> {
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, BODY_LIMIT).await.ok()?;
+    let body = axum::body::to_bytes(body, 2 * BODY_LIMIT).await.ok()?;
+    let too_large = body.len() > BODY_LIMIT;
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (route, variables) = Route::matching(parts.method.as_str(), parts.uri.path());
     let query = parts.uri.query().unwrap_or_default();
@@ -97,7 +99,9 @@ async fn read(request: Request) -> Option<Call> {
         query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
         bearer: header("authorization").map(|value| value.trim_start_matches("Bearer ").to_owned()),
         content_type: header("content-type"),
-        body: body.to_vec(),
+        body: if too_large { Vec::new() } else { body.to_vec() },
+        too_large,
+        number: 0,
     })
 }
 
@@ -105,7 +109,8 @@ impl World {
     /// Logs a request, counts it, and decides whether it may go on.
     fn admit(&mut self, call: &Call, line: &Line) -> Entry {
         let token = call.bearer.as_ref().and_then(|bearer| self.tokens.get(bearer));
-        let caller = token.map(|token| Caller { user: token.user.clone(), kind: token.kind });
+        let caller = token.map(|token| Caller { user: token.user.clone(), kind: token.kind, result: None });
+        let caller = caller.or_else(|| self.task_caller(call));
         let user = caller.as_ref().map(|caller| caller.user.clone());
         let asks = user.clone().unwrap_or_else(|| line.peer.ip().to_string());
         // The archivist is another service, and has no limit.
@@ -122,8 +127,11 @@ impl World {
             user,
             status: None,
         });
+        let number = self.requests.len() - 1;
+        self.hear(call, number);
+        self.find_leaks(call, line);
         Entry {
-            number: self.requests.len() - 1,
+            number,
             verdict: self.verdict(call, caller, admission.admitted, line),
             mishap: self.faults.of_request(call.route),
             admission,
@@ -132,14 +140,21 @@ impl World {
 
     fn verdict(&mut self, call: &Call, caller: Option<Caller>, admitted: bool, line: &Line) -> Result<Caller, Reply> {
         if call.route == Route::Archivist && call.bearer.is_some() {
-            self.leaks.push(Leak { path: call.path.clone(), peer: line.peer });
+            let result = caller.and_then(|caller| caller.result);
+            self.leaks.push(Leak { result, path: call.path.clone(), peer: line.peer });
             return Err(Reply::refusal(400, "bad request", "only one auth mechanism allowed"));
         }
         if !admitted {
             return Err(Reply::rate_limited());
         }
-        let nobody = || Caller { user: String::new(), kind: TokenKind::User };
+        if call.too_large {
+            return Err(Reply::error(413, "payload too large"));
+        }
+        let nobody = || Caller { user: String::new(), kind: TokenKind::User, result: None };
         let caller = caller.or_else(|| call.route.is_open().then(nobody)).ok_or_else(Reply::unauthorized)?;
+        if let Some(refusal) = self.misused(call, &caller, line) {
+            return Err(refusal);
+        }
         if caller.kind == TokenKind::Organization && call.route.needs_person() {
             return Err(Reply::not_found());
         }
@@ -161,6 +176,10 @@ async fn act(core: &Arc<Core>, call: &Call, caller: &Caller) -> Reply {
                 world.verified(*asked, status)
             })
         }
+        Answer::Ask(asked) => {
+            let status = core.ask(&asked.post).await;
+            core.with(|world| world.task_asked(*asked, status))
+        }
     }
 }
 
@@ -178,7 +197,12 @@ fn with_quota(reply: Reply, admission: Admission, mishap: Option<ApiMishap>) -> 
         .header("x-ratelimit-reset", format!("{reset:.3}"))
 }
 
-fn respond(reply: Reply, mishap: Option<ApiMishap>) -> Response {
+fn respond(mut reply: Reply, mishap: Option<ApiMishap>) -> Response {
+    if matches!(mishap, Some(ApiMishap::SlowBody(_) | ApiMishap::TruncatedBody))
+        && let Some(filler) = reply.filler.take()
+    {
+        reply.body.extend(filler.pieces().flatten());
+    }
     let mut response = Response::builder().status(reply.status).header("tfp-api-version", "2.6");
     if !reply.body.is_empty() {
         response = response.header("content-type", reply.content_type);
@@ -192,7 +216,14 @@ fn respond(reply: Reply, mishap: Option<ApiMishap>) -> Response {
             response = response.header("content-length", reply.body.len());
             truncated(&reply.body)
         }
-        _ => Body::from(reply.body),
+        _ => match reply.filler {
+            None => Body::from(reply.body),
+            Some(filler) => {
+                response = response.header("content-length", reply.body.len() + filler.len());
+                let head = std::iter::once(Bytes::from(reply.body));
+                Body::from_stream(stream::iter(head.chain(filler.pieces()).map(Ok::<_, std::io::Error>)))
+            }
+        },
     };
     response.body(body).expect("statuses and headers of our own making are valid")
 }
