@@ -5,17 +5,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use secrecy::{SecretSlice, SecretString};
-use sluice_aws::Table;
+use sluice_aws::{GateKeys, Table};
 use sluice_domain::ports::{FactStore, Known};
 use sluice_domain::{Host, Policy, Timestamp, Workspace};
 use sluice_hcp::signature::Keys;
 use sluice_lambda::{TfeAddress, now};
-use sluice_local::functions::{Parts, functions};
+use sluice_local::functions::{GateParts, Parts, functions};
 use sluice_local::host::{self, Functions};
 use sluice_local::store::Embedded;
+use sluice_task_runner::Settings as ChecksSettings;
 use sluice_tests::hcp::{Hcp, Options, Output, Read, RunOptions, RunStatus, RunView, WorkspaceSpec};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+
+use crate::bins::bin;
 
 /// What the simulated notifications are signed with.
 pub const TOKEN: &str = "demo-token";
@@ -30,6 +33,8 @@ pub struct Settings {
     pub watch_ms: u64,
     pub survey_ms: u64,
     pub api_requests_per_second: u32,
+    pub keyring: BTreeMap<String, String>,
+    pub checks: ChecksSettings,
 }
 
 impl Default for Settings {
@@ -40,6 +45,8 @@ impl Default for Settings {
             survey_ms: sluice_state_indexer::SURVEY_MS,
             // The simulator limits nothing unless told to, and most tests are about something else.
             api_requests_per_second: 10_000,
+            keyring: BTreeMap::new(),
+            checks: ChecksSettings::default(),
         }
     }
 }
@@ -57,6 +64,11 @@ pub fn build(hcp: &Hcp, table: &Table, settings: Settings) -> Functions {
         watch_ms: settings.watch_ms,
         survey_ms: settings.survey_ms,
         api_requests_per_second: settings.api_requests_per_second,
+        gate: GateParts {
+            keys: GateKeys::new(&[SecretString::from("a gate key of the tests")]),
+            keyring: settings.keyring,
+            checks: ChecksSettings { evaluator: Some(bin("sluice")), ..settings.checks },
+        },
     })
     .unwrap()
 }

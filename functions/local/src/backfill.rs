@@ -14,13 +14,13 @@ use sluice_aws::{Table, TablePace};
 use sluice_domain::pace::Paced;
 use sluice_domain::ports::{Bell, FactStore, StoreError, Write};
 use sluice_domain::{Host, InvalidName, Organization, Queue, Survey, SurveyScope, Timestamp, WorkKey};
-use sluice_hcp_client::{Client, SettingsError};
+use sluice_hcp_client::Client;
 use sluice_lambda::{InvalidConfig, now};
 use sluice_state_indexer::Indexer;
 use tokio::task::JoinSet;
 
 use crate::cli;
-use crate::functions::functions;
+use crate::functions::{FunctionsError, functions};
 use crate::serve::{ServeError, directory, named_table, take_over, terraform};
 use crate::settings::{Ear, Settings};
 use crate::store::{Alone, Embedded, OpenError};
@@ -56,9 +56,9 @@ pub enum BackfillError {
     /// The environment is not complete.
     #[error(transparent)]
     Config(#[from] InvalidConfig),
-    /// The client of HCP Terraform cannot be built.
+    /// The functions cannot be built.
     #[error(transparent)]
-    Client(#[from] SettingsError),
+    Functions(#[from] FunctionsError),
     /// The table does not answer.
     #[error(transparent)]
     Table(#[from] StoreError),

@@ -36,7 +36,6 @@ pub trait Keyring: Sync {
 }
 
 /// The function's parts, built once.
-#[derive(Debug)]
 pub struct Receiver<S, K> {
     /// The table.
     pub store: S,
@@ -95,9 +94,10 @@ where
         response.headers_mut().insert(ALLOW, HeaderValue::from_str(method.as_str()).expect("a method is ASCII"));
         return response;
     }
+    // Each on the heap: together they would be more than a stack should hold.
     match door {
-        Door::Task(task) => request::admit(receiver, &task, &request, now).await,
-        Door::Callback(result, check) => checker::hear(receiver, &result, &check, &request, now).await,
-        Door::Fetch(result, check, asked) => plan::fetch(receiver, &result, &check, asked, &request).await,
+        Door::Task(task) => Box::pin(request::admit(receiver, &task, &request, now)).await,
+        Door::Callback(result, check) => Box::pin(checker::hear(receiver, &result, &check, &request, now)).await,
+        Door::Fetch(result, check, asked) => Box::pin(plan::fetch(receiver, &result, &check, asked, &request)).await,
     }
 }

@@ -8,5 +8,5 @@ async fn main() -> Result<(), Error> {
     let vars = vars();
     init_tracing(&vars);
     let table = started(&vars, connect(&vars))?;
-    schedule::serve(|| sweep(&table, now())).await
+    schedule::serve(|| Box::pin(sweep(&table, now()))).await
 }

@@ -1,6 +1,7 @@
 //! What the function is told by its environment, and how it is put together from that.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use sluice_aws::secrets::{KeyCache, SecretError, resolve_lists};
 use sluice_aws::{ConnectError, GateKeys, Table};
@@ -41,6 +42,20 @@ pub struct Settings {
     pub allowed: Allowed,
     /// `SLUICE_PLAN_BYTES_MAX`.
     pub plan_bytes_max: u64,
+    /// The program that evaluates policies, if it is not this very one.
+    pub evaluator: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            public_url: None,
+            allowed: Allowed::default(),
+            plan_bytes_max: PLAN_BYTES_MAX,
+            evaluator: None,
+        }
+    }
 }
 
 impl Settings {
@@ -58,7 +73,8 @@ impl Settings {
             }
         };
         let public_url = public_url?.map(|address| address.url);
-        Some(Self { policy: policy?, public_url, allowed: allowed?, plan_bytes_max: plan_bytes_max? })
+        let settings = Self { policy: policy?, public_url, allowed: allowed?, ..Self::default() };
+        Some(Self { plan_bytes_max: plan_bytes_max?, ..settings })
     }
 
     /// What carries out checks, beside `store`.
@@ -71,12 +87,16 @@ impl Settings {
         ca_bundle: Option<&[u8]>,
     ) -> Result<Checks<S>, StartError> {
         let limits = Limits { input_bytes_max: self.plan_bytes_max, ..Limits::default() };
+        let mut evaluator = Evaluator::this_program(limits).map_err(StartError::Program)?;
+        if let Some(program) = self.evaluator {
+            evaluator.program = program;
+        }
         Ok(Checks {
             store,
             policy: self.policy,
             plans,
             plan_bytes_max: self.plan_bytes_max,
-            evaluator: Evaluator::this_program(limits).map_err(StartError::Program)?,
+            evaluator,
             checkers: Checkers::new(self.allowed, ca_bundle, CheckerLimits::default())?,
             keyring,
             keys,

@@ -19,7 +19,7 @@ use sluice_domain::ports::{Advance, GateStore, Guard, StoreError, Worklist};
 use sluice_domain::{CheckName, Claimed, Classify, Fault, Queue, TaskResultId, Timestamp, WorkKey, chain};
 use sluice_lambda::batch::{self, BatchResponse, StreamEvent};
 use sluice_lambda::now;
-use sluice_lambda::work::{Failed, Next, conclude};
+use sluice_lambda::work::{Failed, conclude};
 use tracing::{info, warn};
 
 use execute::is_hopeless;

@@ -1,5 +1,6 @@
 //! `sluice demo`: a change runs through a simulated organization, before your eyes.
 
+mod gate;
 mod outcome;
 mod screen;
 
@@ -9,12 +10,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use sluice_aws::Table;
+use sluice_aws::{GateKeys, Table};
 use sluice_domain::ports::{FactStore, StoreError};
 use sluice_domain::{Decision, Host, Policy, Timestamp, Verdict, Workspace};
 use sluice_hcp::signature::Keys;
 use sluice_lambda::{API_REQUESTS_PER_SECOND, TfeAddress, now};
 use sluice_state_indexer::{SURVEY_MS, WATCH_MS};
+use sluice_task_runner::Settings as ChecksSettings;
 use sluice_tests::hcp::scenario::{Acme, acme};
 use sluice_tests::hcp::{Hcp, Options, RunOptions, Timings};
 use tokio::net::TcpListener;
@@ -22,9 +24,9 @@ use tokio::sync::{broadcast, oneshot};
 
 use self::screen::Screen;
 use crate::cli;
-use crate::functions::{Parts, functions};
+use crate::functions::{FunctionsError, GateParts, Parts, functions};
 use crate::host;
-use crate::store::{Embedded, OpenError, digest_key};
+use crate::store::{Embedded, OpenError, digest_key, gate_key};
 
 /// The token that the simulated notifications are signed with. It opens nothing but the demo.
 const NOTIFICATION_TOKEN: &str = "demo-token";
@@ -55,7 +57,10 @@ pub enum DemoError {
     Table(#[from] StoreError),
     /// The functions could not be built.
     #[error(transparent)]
-    Functions(#[from] sluice_hcp_client::SettingsError),
+    Functions(#[from] FunctionsError),
+    /// The simulated HCP Terraform did not take the run task.
+    #[error("the run task was refused: {0}")]
+    RunTask(String),
     /// The wave did not come to rest in time.
     #[error("the wave did not come to rest within {} seconds", PATIENCE.as_secs())]
     Restless,
@@ -65,7 +70,7 @@ pub enum DemoError {
 pub async fn run(options: &cli::Demo, no_color: bool) -> Result<ExitCode, DemoError> {
     let mut stage = Stage::set(options, no_color).await?;
     stage.learn().await?;
-    let right = stage.wave().await?;
+    let right = stage.wave().await? & stage.gate().await?;
     if !options.once {
         stage.stay().await;
     }
@@ -101,6 +106,11 @@ impl Stage {
             watch_ms: WATCH_MS,
             survey_ms: SURVEY_MS,
             api_requests_per_second: API_REQUESTS_PER_SECOND,
+            gate: GateParts {
+                keys: GateKeys::new(&[gate_key(None)?]),
+                keyring: gate::keyring(),
+                checks: ChecksSettings::default(),
+            },
         };
         let functions = functions(parts)?;
         let address = options.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -253,7 +263,7 @@ impl Stage {
 
     async fn stay(&self) {
         let (screen, url) = (&self.screen, &self.url);
-        screen.heading("4. Look around; end with Ctrl-C.");
+        screen.heading("6. Look around; end with Ctrl-C.");
         screen.line(&format!("  {url}/graph.mmd     the graph for Mermaid, also graph.dot and graph.json"));
         screen.line(&format!("  {url}/healthz"));
         screen.line(&format!(

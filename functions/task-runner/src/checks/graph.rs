@@ -36,7 +36,7 @@ impl<S: FactStore + Definitions> Checks<S> {
         let deleted: BTreeSet<String> = findings
             .outputs
             .iter()
-            .filter(|(_, change)| change.action == OutputAction::Delete)
+            .filter(|(_, change)| change.action == OutputAction::Deleted)
             .map(|(name, _)| name.clone())
             .collect();
         let readers = consumers::readers(&self.store, &asked.request().workspace, &deleted).await?;

@@ -22,7 +22,6 @@ use crate::rego::{EvaluateError, Evaluator};
 const LOOK_AGAIN_MS: u64 = 30_000;
 
 /// What checks are carried out with.
-#[derive(Debug)]
 pub struct Checks<S> {
     /// The table.
     pub store: S,
