@@ -16,7 +16,7 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// Most bytes of an answer that is only read for what it says went wrong.
 const ERROR_BYTES_MAX: usize = 64 << 10;
 
-const JSON_API: &str = "application/vnd.api+json";
+pub(crate) const JSON_API: &str = "application/vnd.api+json";
 
 /// An endpoint of the API.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +93,8 @@ pub(crate) fn unless_absent<T>(answer: Result<T, TerraformError>) -> Result<Opti
     }
 }
 
-async fn failed(action: &'static str, mut answer: Response) -> TerraformError {
+/// What `answer`, which is not a success, means.
+pub(crate) async fn failed(action: &'static str, mut answer: Response) -> TerraformError {
     let (status, headers) = (answer.status(), answer.headers().clone());
     let wordless = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND | StatusCode::TOO_MANY_REQUESTS);
     if wordless || status.is_server_error() {

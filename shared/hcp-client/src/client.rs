@@ -98,7 +98,7 @@ impl Client {
         let api = api_of(&address)?;
         let host = host.map_or_else(|| host_of(&address), Ok)?;
         check_token(&token)?;
-        let http = http(&address, ca_bundle.as_deref(), limits)?;
+        let http = http(&address, ca_bundle.as_deref(), limits.connect, limits.idle)?;
         Ok(Self { api, http, token, digester, limits, host })
     }
 
@@ -109,7 +109,13 @@ impl Client {
     }
 }
 
-fn http(address: &Url, ca_bundle: Option<&[u8]>, limits: Limits) -> Result<reqwest::Client, SettingsError> {
+/// A client of the instance at `address` that waits so long for a connection, and so long for each next bytes.
+pub(crate) fn http(
+    address: &Url,
+    ca_bundle: Option<&[u8]>,
+    connect: Duration,
+    idle: Duration,
+) -> Result<reqwest::Client, SettingsError> {
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls::config(ca_bundle)?)
         .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
@@ -117,14 +123,15 @@ fn http(address: &Url, ca_bundle: Option<&[u8]>, limits: Limits) -> Result<reqwe
         .redirect(reqwest::redirect::Policy::none())
         // Shorter than the far side's: a call on a connection it is just closing leaves open whether it was heard.
         .pool_idle_timeout(CONNECTION_IDLE_MAX)
-        .connect_timeout(limits.connect)
-        .read_timeout(limits.idle);
+        .connect_timeout(connect)
+        .read_timeout(idle);
     // HTTPS_PROXY and its like are for the world outside.
     let builder = if is_loopback(address) { builder.no_proxy() } else { builder };
     builder.build().map_err(|source| SettingsError::Http(source.into()))
 }
 
-fn api_of(address: &Url) -> Result<Url, SettingsError> {
+/// The root of the API at `address`.
+pub(crate) fn api_of(address: &Url) -> Result<Url, SettingsError> {
     let bare = address.username().is_empty()
         && address.password().is_none()
         && address.path() == "/"

@@ -92,10 +92,18 @@ fn cleaned(text: &str) -> String {
 }
 
 fn rate_limit_ms(headers: &HeaderMap) -> u64 {
+    asked_ms(headers).unwrap_or_else(|| milliseconds(RATE_LIMIT_DEFAULT))
+}
+
+/// How long the far side asks to be left alone, if it says so in seconds.
+pub(crate) fn asked_ms(headers: &HeaderMap) -> Option<u64> {
     let seconds = |name| headers.get(name)?.to_str().ok()?.trim().parse().ok().filter(|seconds: &f64| *seconds >= 0.0);
-    let wait = ["x-ratelimit-reset", "retry-after"].into_iter().find_map(seconds);
-    let wait = wait.map(|seconds| Duration::from_secs_f64(seconds.min(RATE_LIMIT_MAX.as_secs_f64())));
-    u64::try_from(wait.unwrap_or(RATE_LIMIT_DEFAULT).as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
+    let wait: f64 = ["x-ratelimit-reset", "retry-after"].into_iter().find_map(seconds)?;
+    Some(milliseconds(Duration::from_secs_f64(wait.min(RATE_LIMIT_MAX.as_secs_f64()))))
+}
+
+fn milliseconds(wait: Duration) -> u64 {
+    u64::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

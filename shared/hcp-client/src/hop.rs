@@ -15,13 +15,13 @@ pub(crate) struct Hop {
 /// A URL that is not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadUrl {
-    #[error("the URL of the state file cannot be read")]
+    #[error("the URL of the file cannot be read")]
     Unreadable,
-    #[error("the URL of the state file is not an https:// one")]
+    #[error("the URL of the file is not an https:// one")]
     Scheme,
-    #[error("the URL of the state file leads from https:// to http://")]
+    #[error("the URL of the file leads from https:// to http://")]
     Downgrade,
-    #[error("the URL of the state file has a user name in it")]
+    #[error("the URL of the file has a user name in it")]
     UserName,
 }
 
