@@ -31,6 +31,7 @@ impl Default for TaskLimits {
 
 /// HCP Terraform or Terraform Enterprise without a token of our own: each task result comes with one. Build one per
 /// process: it keeps connections.
+#[derive(Clone)]
 pub struct TaskClient {
     /// `https://host/api/v2/`.
     pub(crate) api: Url,
