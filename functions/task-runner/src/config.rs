@@ -65,13 +65,10 @@ impl Settings {
         let public_url = env.optional::<TfeAddress>("SLUICE_PUBLIC_URL");
         let listed = env.optional::<String>("SLUICE_CHECKER_HOSTS");
         let plan_bytes_max = env.or("SLUICE_PLAN_BYTES_MAX", PLAN_BYTES_MAX);
-        let allowed = match listed?.unwrap_or_default().parse::<Allowed>() {
-            Ok(allowed) => Some(allowed),
-            Err(_) => {
-                env.fault("SLUICE_CHECKER_HOSTS", "is not a list of host names, *.suffixes and networks");
-                None
-            }
-        };
+        let allowed = listed?.unwrap_or_default().parse::<Allowed>().ok();
+        if allowed.is_none() {
+            env.fault("SLUICE_CHECKER_HOSTS", "is not a list of host names, *.suffixes and networks");
+        }
         let public_url = public_url?.map(|address| address.url);
         let settings = Self { policy: policy?, public_url, allowed: allowed?, ..Self::default() };
         Some(Self { plan_bytes_max: plan_bytes_max?, ..settings })

@@ -39,7 +39,7 @@ impl Facts {
         };
         let unused = |edge: &Edge| edge.uses.as_ref().is_some_and(BTreeSet::is_empty);
         let gone = |(name, edge): (&Workspace, &Edge)| {
-            edge.live() && !taught.reads.contains_key(name) && !(unused(edge) && !edge.found.contains(&Found::Plan))
+            edge.live() && !taught.reads.contains_key(name) && (edge.found.contains(&Found::Plan) || !unused(edge))
         };
         !taught.reads.iter().all(same) || self.producers.iter().any(gone)
     }

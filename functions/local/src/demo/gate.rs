@@ -100,15 +100,19 @@ impl Stage {
     fn show(&self, result: &TaskResultView) {
         let screen = &self.screen;
         let right = result.status.as_str() == "passed";
-        screen.row(right, &result.task, result.status.as_str(), &result.message);
+        let said = if right { result.message.as_str() } else { "to HCP Terraform, with these outcomes:" };
+        screen.row(right, &result.task, result.status.as_str(), said);
         for outcome in result.outcomes.as_array().into_iter().flatten() {
             let text = |name: &str| outcome[name].as_str().unwrap_or_default();
-            screen.line(&format!("      {:20} {}", text("outcome-id"), text("description")));
-        }
-        let wave = result.outcomes.as_array().into_iter().flatten().find(|it| it["outcome-id"] == "preview.wave");
-        let body = wave.and_then(|wave| wave["body"].as_str()).unwrap_or_default();
-        for line in body.lines().take_while(|line| line.starts_with('|')) {
-            screen.aside(&format!("      {line}"));
+            // Each workspace of the wave has an outcome of its own besides; the table has them all.
+            let of_the_wave = text("outcome-id").starts_with("preview.") && text("outcome-id") != "preview.wave";
+            if right || of_the_wave {
+                continue;
+            }
+            screen.line(&format!("      {:22} {}", text("outcome-id"), text("description")));
+            for line in text("body").lines().take_while(|line| line.starts_with('|')) {
+                screen.aside(&format!("        {line}"));
+            }
         }
     }
 }

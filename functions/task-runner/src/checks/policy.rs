@@ -27,15 +27,12 @@ impl<S: FactStore + Definitions> Checks<S> {
         let namespaces = Namespaces(namespaces.iter().cloned().collect());
         let run = run(asked.request());
         let context = json!({});
-        let found = match asked.request().plan {
-            Some(_) => {
-                let plan = Some(bytes(self.open(asked).await?));
-                self.evaluator.evaluate(&policy, &namespaces, Input { run, context, plan }).await?
-            }
-            None => {
-                let input = Input { run, context, plan: None::<NoPlan> };
-                self.evaluator.evaluate(&policy, &namespaces, input).await?
-            }
+        let found = if asked.request().plan.is_some() {
+            let plan = Some(bytes(self.open(asked).await?));
+            self.evaluator.evaluate(&policy, &namespaces, Input { run, context, plan }).await?
+        } else {
+            let input = Input { run, context, plan: None::<NoPlan> };
+            self.evaluator.evaluate(&policy, &namespaces, input).await?
         };
         Ok(Step::Ended(ended(&found, asked.now)))
     }

@@ -47,7 +47,7 @@ impl Admission {
         if let Some(why) = task.leaves_out(&request.workspace) {
             return at_once(request, outright(ReportStatus::Passed, why));
         }
-        let checks: Vec<Check> = task.checks_at(request.stage).cloned().collect();
+        let mut checks: Vec<Check> = task.checks_at(request.stage).cloned().collect();
         if checks.is_empty() {
             let why = format!("{} has no checks at {}", task.name, request.stage);
             return at_once(request, outright(ReportStatus::Passed, why));
@@ -55,8 +55,9 @@ impl Admission {
         let deadline = at.plus_ms(u64::from(task.timeout_seconds) * 1000);
         // A check that is not asked at this stage keeps nobody waiting.
         let asked: Vec<CheckName> = checks.iter().map(|check| check.name.clone()).collect();
-        let mut checks = checks;
-        checks.iter_mut().for_each(|check| check.needs.retain(|need| asked.contains(need)));
+        for check in &mut checks {
+            check.needs.retain(|need| asked.contains(need));
+        }
         Self { request, checks, deadline, outright: None }
     }
 

@@ -1,5 +1,6 @@
 //! What HCP Terraform is told, within the limits it has (contract hcp-terraform, section 2.3).
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,7 @@ impl Report {
         }
         self.url = self.url.filter(|url| is_short_url(url));
         self.outcomes = cut_outcomes(self.outcomes, usize::MAX);
+        number(&mut self.outcomes);
         self
     }
 }
@@ -179,6 +181,19 @@ fn cut_outcomes(outcomes: Vec<Outcome>, bytes_max: usize) -> Vec<Outcome> {
         kept.push(outcome);
     }
     kept
+}
+
+/// Numbers ids that come more than once, as they may once they are cut: one outcome would take the other's place.
+fn number(outcomes: &mut [Outcome]) {
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    for (n, outcome) in outcomes.iter_mut().enumerate() {
+        if outcome.id.is_empty() || !seen.insert(outcome.id.clone()) {
+            let number = format!("-{}", n + 1);
+            let room = ID_CHARS_MAX - number.len();
+            outcome.id = outcome.id.chars().take(room).chain(number.chars()).collect();
+            seen.insert(outcome.id.clone());
+        }
+    }
 }
 
 fn cut_outcome(outcome: Outcome) -> Outcome {

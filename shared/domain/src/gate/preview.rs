@@ -48,21 +48,27 @@ fn summary(foreseen: &Foreseen) -> Outcome {
 
 fn sentence(foreseen: &Foreseen) -> String {
     let (runs, steps) = (foreseen.runs(), foreseen.steps.len());
+    let at_once = foreseen.steps.first().map_or(0, Vec::len);
     if foreseen.outputs.is_empty() {
         return "no output changes: nobody runs after this".to_owned();
     }
     let outputs = listed(&foreseen.outputs);
-    let mut text = match (runs, steps) {
-        (0, _) => format!("nobody runs after this: {outputs} will change, and nobody reads that"),
-        (1, _) => format!("1 workspace will run after this, because of {outputs}"),
-        (_, 1) => format!("{runs} workspaces will run after this, because of {outputs}"),
-        _ => format!("{runs} workspaces will run after this in {steps} steps, because of {outputs}"),
+    let mut text = match at_once {
+        0 if foreseen.held.is_empty() => {
+            format!("nobody runs after this: {outputs} will change, and nobody reads that")
+        }
+        0 => format!("nobody runs after this by itself, though {outputs} will change"),
+        1 => format!("1 workspace will run after this, because of {outputs}"),
+        _ => format!("{at_once} workspaces will run after this, because of {outputs}"),
     };
-    if runs == 0 && !foreseen.held.is_empty() {
-        text = format!("nobody runs after this by itself, though {outputs} will change");
+    // A workspace whose own outputs stay as they are wakes nobody.
+    if runs > at_once {
+        let _ = write!(text, ", and up to {} more below them, in {} steps", runs - at_once, steps - 1);
     }
-    if !foreseen.held.is_empty() {
-        let _ = write!(text, "; {} more are held", foreseen.held.len());
+    match foreseen.held.len() {
+        0 => {}
+        1 => text.push_str("; 1 is held"),
+        held => drop(write!(text, "; {held} are held")),
     }
     if let Some(limit) = foreseen.over_limit {
         let _ = write!(text, "; one change may set off {limit} runs, so the rest will wait for a person");
@@ -137,8 +143,8 @@ fn reasons(causes: &[Cause]) -> String {
 
 /// Names of outputs, the first few of them.
 fn listed(names: &[String]) -> String {
-    let named = names.iter().take(4).map(|name| escaped(name)).collect::<Vec<_>>().join(", ");
-    if names.len() > 4 { format!("{named} and {} more", names.len() - 4) } else { named }
+    let first = names.iter().take(4).map(|name| escaped(name)).collect::<Vec<_>>().join(", ");
+    if names.len() > 4 { format!("{first} and {} more", names.len() - 4) } else { first }
 }
 
 /// Output names are Terraform's identifiers; whatever else comes here must not become Markdown or Mermaid.
