@@ -52,6 +52,9 @@ fn cuts() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("functions/notification-receiver", BTreeSet::from(edge)),
         ("functions/state-indexer", BTreeSet::from(worker)),
         ("functions/run-creator", BTreeSet::from(worker)),
+        ("functions/run-task-receiver", BTreeSet::from(worker)),
+        ("functions/task-runner", BTreeSet::from(worker)),
+        ("functions/run-task-relay", BTreeSet::from(worker)),
         ("functions/sweeper", BTreeSet::from(worker)),
         // The simulator knows the real thing's wire, and nothing of ours.
         ("tests", BTreeSet::new()),
