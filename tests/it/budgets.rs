@@ -173,14 +173,13 @@ async fn many_who_ask_at_the_same_time_get_different_turns() {
 }
 
 #[tokio::test]
-async fn bulk_gets_no_turn_while_work_is_waiting_and_callbacks_always_do() {
+async fn bulk_gets_no_turn_while_work_is_waiting() {
     let (table, _store) = table().await;
     let pace = TablePace::new(table, 30);
     assert_eq!(taken(&pace, Lane::Bulk, 1).await, [Ok(0)], "nobody waits");
     let work = taken(&pace, Lane::Work, 30).await;
     assert!(work.iter().all(Result::is_ok), "{work:?}");
     assert!(taken(&pace, Lane::Bulk, 1).await[0].is_err());
-    assert_eq!(taken(&pace, Lane::Callbacks, 1).await, [Ok(0)]);
     assert_eq!(taken(&pace, Lane::RunLists, 5).await, [Ok(0); 5]);
     // A second and a half later the queue is gone, and what can wait has its turn.
     assert!(pace.take(Lane::Bulk, NOW_US + 1_500_000).await.unwrap().is_ok());
@@ -203,7 +202,7 @@ async fn a_turn_too_far_ahead_is_refused_with_how_long_to_wait() {
 
 #[tokio::test]
 async fn nobody_gets_a_turn_before_a_pause_is_over() {
-    const LANES: [Lane; 4] = [Lane::Callbacks, Lane::Work, Lane::Bulk, Lane::RunLists];
+    const LANES: [Lane; 3] = [Lane::Work, Lane::Bulk, Lane::RunLists];
     let (table, _store) = table().await;
     let pace = TablePace::new(table, 100);
     let begun_us = sluice_lambda::now().0 * 1_000;
@@ -229,13 +228,13 @@ async fn nobody_asks_without_a_turn_when_the_table_fails() {
     let (table, store) = table().await;
     let pace = TablePace::new(table, 30);
     store.close().await;
-    let Err(refused) = pace.turn(Lane::Callbacks).await else { panic!("a turn came from nowhere") };
+    let Err(refused) = pace.turn(Lane::Work).await else { panic!("a turn came from nowhere") };
     assert!(matches!(refused, TerraformError::RateLimited { after_ms: 1_000, .. }), "{refused:?}");
     tokio::time::timeout(Duration::from_secs(30), pace.slow_down(10)).await.unwrap();
 }
 
 fn lanes() -> impl Strategy<Value = Lane> {
-    prop_oneof![4 => Just(Lane::Work), 2 => Just(Lane::Bulk), 1 => Just(Lane::Callbacks), 1 => Just(Lane::RunLists)]
+    prop_oneof![4 => Just(Lane::Work), 2 => Just(Lane::Bulk), 1 => Just(Lane::RunLists)]
 }
 
 /// Takes in these lanes, each so many microseconds after the one before, give what the rhythm says they do.
@@ -243,12 +242,11 @@ async fn follow_the_rhythm(per_second: u32, asked: &[(Lane, u64)]) {
     let (table, _store) = table().await;
     let pace = TablePace::new(table, per_second);
     let mut now_us = NOW_US;
-    let (mut work, mut callbacks, mut lists) = (0, 0, 0);
+    let (mut work, mut lists) = (0, 0);
     for (lane, passed_us) in asked {
         now_us += passed_us;
         let next_us = match lane {
             Lane::Work | Lane::Bulk => &mut work,
-            Lane::Callbacks => &mut callbacks,
             Lane::RunLists => &mut lists,
         };
         let expect = Rhythm::of(*lane, per_second).take(*next_us, now_us).map(|(after_us, at_us)| {

@@ -104,7 +104,6 @@ impl Key {
     pub(crate) fn turns(lane: Lane) -> Self {
         let sk = match lane {
             Lane::Work | Lane::Bulk => "API#work",
-            Lane::Callbacks => "API#callbacks",
             Lane::RunLists => "API#runlists",
         };
         Self { pk: BUDGET.to_owned(), sk: sk.to_owned() }

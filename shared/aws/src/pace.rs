@@ -148,7 +148,7 @@ impl Pace for TablePace {
                 warn!(lane = ?lane, after_ms, "could not pass on HCP Terraform's wish for a pause: {}", chain(&error));
             }
         };
-        join_all([Lane::Callbacks, Lane::Work, Lane::RunLists].map(hold)).await;
+        join_all([Lane::Work, Lane::RunLists].map(hold)).await;
     }
 }
 

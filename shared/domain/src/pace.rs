@@ -1,8 +1,8 @@
 //! One budget of API requests for everything that runs at the same time.
 //!
 //! HCP Terraform allows a user thirty requests a second (contract section 3.1), however many functions share its
-//! token. Each request takes a turn first. Turns are dealt out in three lanes, so that one kind of work cannot use up
-//! what another needs.
+//! token. Each request takes a turn first. Turns are dealt out in lanes, so that one kind of work cannot use up what
+//! another needs. Callbacks of run tasks need none: each task result comes with an access token of its own.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,8 +17,6 @@ use crate::work::{Marker, RunKind, SurveyScope};
 /// For what a request is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
-    /// Answers that HCP Terraform waits for: their turns are kept for them alone.
-    Callbacks,
     /// What a change sets off.
     Work,
     /// What can wait: it takes turns of [`Lane::Work`] only while next to nobody is waiting for one.
@@ -43,16 +41,14 @@ impl Rhythm {
     #[must_use]
     pub fn of(lane: Lane, per_second: u32) -> Self {
         let per_second = u64::from(per_second.max(6));
-        // A burst and a second's turns may fall into the same second: together the lanes stay within the limit.
-        let (callbacks, work) = (per_second / 6, per_second - per_second / 6);
-        let spread = |turns: u64, horizon_us| {
-            let burst = (turns / 5).max(1);
-            Self { spacing_us: 1_000_000_u64.div_ceil(turns - burst), burst, horizon_us }
+        // A burst and a second's turns may fall into the same second: together they stay within the limit.
+        let spread = |horizon_us| {
+            let burst = (per_second / 5).max(1);
+            Self { spacing_us: 1_000_000_u64.div_ceil(per_second - burst), burst, horizon_us }
         };
         match lane {
-            Lane::Callbacks => spread(callbacks.max(2), 20_000_000),
-            Lane::Work => spread(work, 15_000_000),
-            Lane::Bulk => Self { horizon_us: 250_000, ..spread(work, 0) },
+            Lane::Work => spread(15_000_000),
+            Lane::Bulk => spread(250_000),
             Lane::RunLists => Self { spacing_us: 2_400_000, burst: 5, horizon_us: 20_000_000 },
         }
     }
@@ -191,8 +187,7 @@ mod tests {
     #[test]
     fn no_second_sees_more_turns_than_the_instance_allows() {
         for per_second in [6, 10, 30, 31, 100, 300] {
-            let lanes = [Lane::Callbacks, Lane::Work];
-            let all: Vec<u64> = lanes.iter().flat_map(|lane| turns(Rhythm::of(*lane, per_second), 2000)).collect();
+            let all = turns(Rhythm::of(Lane::Work, per_second), 2000);
             let busiest = all.iter().map(|from| all.iter().filter(|at| (*from..from + 1_000_000).contains(at)).count());
             let busiest = busiest.max().unwrap_or_default();
             assert!(busiest <= per_second as usize, "{busiest} of {per_second}");

@@ -108,7 +108,7 @@ impl Pace for Port {
 
     async fn slow_down(&self, after_ms: u64) {
         self.suspend("slow_down", false).await;
-        for lane in [Lane::Callbacks, Lane::Work, Lane::RunLists] {
+        for lane in [Lane::Work, Lane::RunLists] {
             let mut world = self.world();
             if matches!(world.table_outcome("slow_down", true), Outcome::Well | Outcome::After) {
                 world.hold_turns(lane, after_ms);

@@ -28,7 +28,7 @@ pub struct Meter {
     pub turns: u64,
     /// Writes of the table that they cost.
     pub turn_writes: u64,
-    lanes: [Dealt; 3],
+    lanes: [Dealt; 2],
     requests_lately: VecDeque<u64>,
     finds_lately: VecDeque<u64>,
     turns_lately: VecDeque<u64>,
@@ -47,8 +47,7 @@ struct Dealt {
 fn slot(lane: Lane) -> usize {
     match lane {
         Lane::Work | Lane::Bulk => 0,
-        Lane::Callbacks => 1,
-        Lane::RunLists => 2,
+        Lane::RunLists => 1,
     }
 }
 
