@@ -47,7 +47,7 @@ fn summary(foreseen: &Foreseen) -> Outcome {
 }
 
 fn sentence(foreseen: &Foreseen) -> String {
-    let (runs, steps) = (foreseen.runs(), foreseen.steps.len());
+    let runs = foreseen.runs();
     let at_once = foreseen.steps.first().map_or(0, Vec::len);
     if foreseen.outputs.is_empty() {
         return "no output changes: nobody runs after this".to_owned();
@@ -63,7 +63,7 @@ fn sentence(foreseen: &Foreseen) -> String {
     };
     // A workspace whose own outputs stay as they are wakes nobody.
     if runs > at_once {
-        let _ = write!(text, ", and up to {} more below them, in {} steps", runs - at_once, steps - 1);
+        let _ = write!(text, ", and up to {} more below them, step by step", runs - at_once);
     }
     match foreseen.held.len() {
         0 => {}
@@ -153,3 +153,6 @@ fn escaped(text: &str) -> String {
         .map(|it| if matches!(it, '|' | '"' | '`' | '<' | '>' | '[' | ']' | '\n' | '\r') { ' ' } else { it })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,3 +138,6 @@ impl Upstream {
         newer.chain(moving).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
