@@ -121,7 +121,20 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
             }
             Err(error) => return put_off(&self.runner.store, self.claimed, error, self.now).await,
         };
-        self.carry_out(gated, check, execution, &token, deadline).await
+        if check.needs.is_empty() || execution.started_at.is_some() {
+            return self.carry_out(gated, check, execution, &token, deadline).await;
+        }
+        let execution = Execution { started_at: Some(self.now), ..execution };
+        let claimed = self.begin(gated, &execution).await?;
+        let turn = Turn { claimed: &claimed, ..*self };
+        turn.carry_out(gated, check, execution, &token, deadline).await
+    }
+
+    /// Writes down that a check which had to wait begins. Each check that it needs has woken it, perhaps after it was
+    /// claimed: then somebody else has its turn, and this fails.
+    async fn begin(&self, gated: &Gated, execution: &Execution) -> Result<Claimed, StoreError> {
+        self.write(gated, execution, Some(self.now.plus_ms(LEASE_MS)), false).await?;
+        Ok(Claimed { seq: self.claimed.seq + 1, attempts: 0, ..self.claimed.clone() })
     }
 
     async fn carry_out(

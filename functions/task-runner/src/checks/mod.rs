@@ -5,6 +5,8 @@ mod graph;
 mod plan;
 mod policy;
 
+use std::time::Duration;
+
 use sluice_aws::GateKeys;
 use sluice_aws::secrets::{KeyCache, SecretError};
 use sluice_domain::foresee::ForeseeError;
@@ -15,8 +17,12 @@ use sluice_domain::{Classify, Fault, Policy, PolicyName};
 use sluice_hcp::plan_json::PlanError;
 use sluice_hcp_client::{CheckerError, Checkers, FileError, TaskClient};
 
+use crate::LEASE_MS;
 use crate::execute::{Asked, Executor, Step};
 use crate::rego::{EvaluateError, Evaluator};
+
+/// Longest that carrying out a check may take at a time: less than a claim lasts.
+const TURN: Duration = Duration::from_millis(LEASE_MS - 20_000);
 
 /// How soon an `upstream` check that waits looks again, in milliseconds.
 const LOOK_AGAIN_MS: u64 = 30_000;
@@ -90,6 +96,9 @@ pub enum CheckError {
     /// The key is not to be had.
     #[error("the key that its requests are signed with cannot be fetched")]
     Key(#[source] SecretError),
+    /// It may have hung.
+    #[error("it did not come to an end within {} seconds", TURN.as_secs())]
+    TooSlow,
     /// The other checker did not take the request.
     #[error(transparent)]
     Checker(#[from] CheckerError),
@@ -121,6 +130,7 @@ impl Classify for CheckError {
             Self::Checker(error) => error.fault(),
             Self::Evaluate(EvaluateError::PlanLost(_) | EvaluateError::Pipe(_) | EvaluateError::Start { .. })
             | Self::Plan { whole: false, .. }
+            | Self::TooSlow
             | Self::Key(_) => Fault::TRANSIENT,
             Self::Reach(_)
             | Self::Foresee(_)
@@ -138,6 +148,12 @@ impl<S: FactStore + Definitions> Executor for Checks<S> {
     type Error = CheckError;
 
     async fn execute(&self, asked: Asked<'_>) -> Result<Step, CheckError> {
+        tokio::time::timeout(TURN, self.carry_out(asked)).await.unwrap_or(Err(CheckError::TooSlow))
+    }
+}
+
+impl<S: FactStore + Definitions> Checks<S> {
+    async fn carry_out(&self, asked: Asked<'_>) -> Result<Step, CheckError> {
         // Each on the heap: together they would be more than a stack should hold.
         match &asked.check.kind {
             CheckKind::Upstream { unsettled } => Box::pin(self.upstream(asked, *unsettled)).await,

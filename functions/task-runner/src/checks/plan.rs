@@ -1,8 +1,8 @@
 //! The plan: read as it streams, and what it teaches about the graph.
 
-use sluice_domain::gate::{CallbackUrl, Stage};
+use sluice_domain::gate::{CallbackUrl, Stage, TaskRequest};
 use sluice_domain::ports::{Definitions, FactStore, StoreError, Write};
-use sluice_domain::{PlanFindings, RunId, Workspace, chain};
+use sluice_domain::{PlanFindings, chain};
 use sluice_hcp::plan_json;
 use sluice_hcp_client::{FileStream, TaskFile};
 use tracing::{info, warn};
@@ -29,14 +29,15 @@ impl<S: FactStore + Definitions> Checks<S> {
         let findings = findings.map_err(|error| CheckError::Plan { error, whole: framed })?;
         if request.stage == Stage::PostPlan && !request.speculative {
             // What it teaches is welcome, and no reason to fail somebody's run.
-            if let Err(error) = self.teach(&request.workspace, &request.run, &findings).await {
+            if let Err(error) = self.teach(request, &findings).await {
                 warn!(run.id = %request.run, "could not keep what the plan of {} teaches: {}", request.run, chain(&error));
             }
         }
         Ok(findings)
     }
 
-    async fn teach(&self, workspace: &Workspace, run: &RunId, findings: &PlanFindings) -> Result<(), StoreError> {
+    async fn teach(&self, request: &TaskRequest, findings: &PlanFindings) -> Result<(), StoreError> {
+        let TaskRequest { workspace, run, .. } = request;
         let Some(reads) = findings.lesson() else { return Ok(()) };
         let mut conflicts = 0;
         loop {
@@ -45,6 +46,7 @@ impl<S: FactStore + Definitions> Checks<S> {
             if !facts.teach(run, reads.clone()) {
                 return Ok(());
             }
+            facts.id.get_or_insert_with(|| request.workspace_id.clone());
             let facts = Write::Facts { workspace: workspace.clone(), facts: Box::new(facts), version: known.version };
             match self.store.commit(&[facts]).await {
                 Err(StoreError::Conflict) if conflicts < CONFLICTS_MAX => conflicts += 1,

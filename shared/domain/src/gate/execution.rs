@@ -52,6 +52,9 @@ impl Execution {
             return false;
         }
         let Report { status, message, url, outcomes } = report;
+        // It may be heard before it is on record that the other has taken it on.
+        self.handed_on = true;
+        self.started_at.get_or_insert(now);
         let before = self.progress.take();
         // Outcomes that came along the way stay, but for those of which there is news.
         let mut all = before.as_ref().map(|progress| progress.outcomes.clone()).unwrap_or_default();
