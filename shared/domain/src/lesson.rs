@@ -60,7 +60,10 @@ impl Facts {
         }
         // Notifications tell whole seconds: which of two runs ended first may not be known.
         let newer = before.is_none_or(|before| second(before.ended_at) < second(report.at));
-        let taught = taught.filter(|_| newer && whole && report.standing.got_through());
+        // What is destroyed reads nothing, whatever its configuration says.
+        let destroyed =
+            self.state.as_ref().is_some_and(|state| state.destroyed && state.run.as_ref() == Some(&report.run));
+        let taught = taught.filter(|_| newer && whole && report.standing.got_through() && !destroyed);
         let (run, ended_at) = (report.run.clone(), report.at);
         self.heeded = Some(Heeded { run, ended_at, taught: taught.is_some() });
         match taught {
@@ -100,7 +103,6 @@ impl Facts {
         if !same_run && state.created_at < heeded.ended_at {
             return;
         }
-        // What is destroyed reads nothing, whatever its configuration says.
         let superseded = !same_run || !heeded.taught || findings.empty;
         if !same_run {
             self.forget_uses();
