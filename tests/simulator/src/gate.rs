@@ -56,7 +56,8 @@ impl World {
     /// plan was not seen, or something happened since that may have changed the configuration.
     pub(crate) fn known_by(&self, workspace: usize) -> Option<usize> {
         let site = &self.hcp.sites[workspace];
-        let through = site.through.filter(|run| self.was_told(*run))?;
+        // Under another name nothing of it is known.
+        let through = site.through.filter(|run| self.was_told(*run) && !self.moves_about(workspace))?;
         let counts = |run: &usize| {
             let run = &self.hcp.runs[*run];
             run.standing.ended() && run.standing != Standing::Discarded && run.way != Way::PlanOnly
@@ -77,7 +78,7 @@ impl World {
     pub(crate) fn check_plans(&mut self) {
         for number in 0..self.hcp.sites.len() {
             let site = &self.hcp.sites[number];
-            let (true, Some(run), false) = (site.alive, self.known_by(number), self.moves_about(number)) else {
+            let (true, Some(run)) = (site.alive, self.known_by(number)) else {
                 continue;
             };
             let empty = site.state().is_none_or(|state| state.empty);

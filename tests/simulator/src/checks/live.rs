@@ -169,7 +169,11 @@ impl World {
         let known_by = self.known_by(workspace).filter(|run| *run == through && (planted || heard));
         let counts = |read: usize, output: usize| known_by.is_none_or(|run| self.uses(run, read, output));
         let copied = last.standing == Standing::Applied && self.state_is_read(workspace);
-        site.spec.reads_in(last.program).any(|read| {
+        site.spec.reads.iter().copied().any(|read| {
+            // A state may still show what its configuration does not read any more.
+            if known_by.is_some() && !last.saw.contains_key(&read) {
+                return false;
+            }
             let producer = &self.hcp.sites[read];
             let (Some(state), Some(seen)) = (producer.state().filter(|_| producer.alive), last.saw.get(&read)) else {
                 return true;
@@ -178,6 +182,8 @@ impl World {
             // without changes has read is known by the facts of the time when its end was taken in.
             let taken_in = self.taken_in.get(&through).copied().unwrap_or(0);
             let later = self.read_at.get(&state.version).is_none_or(|at| *at > taken_in);
+            // Under a name that only a plan has told, nothing was known of it.
+            let later = later || known_by.is_some() && self.moves_about(read);
             let unknowable = !copied && (state.created_at + 1_000 > last.created_at || later);
             // It has as many outputs as ever, unless it is destroyed.
             let outputs = state.outputs.len().max(seen.values.len());

@@ -10,12 +10,17 @@ impl Hcp {
     /// What a run of the workspace would read now, by number; a workspace without a state is left out.
     #[must_use]
     pub fn look_at_inputs(&self, number: usize, program: u64) -> BTreeMap<usize, Seen> {
+        self.look_at(self.sites[number].spec.reads_in(program))
+    }
+
+    /// What is there to be read of those.
+    pub(super) fn look_at(&self, reads: impl Iterator<Item = usize>) -> BTreeMap<usize, Seen> {
         let seen = |read: usize| {
             let site = self.sites.get(read).filter(|site| site.alive)?;
             let state = site.state()?;
             Some((read, Seen { name: site.name.clone(), values: state.outputs.clone(), created_at: state.created_at }))
         };
-        self.sites[number].spec.reads_in(program).filter_map(seen).collect()
+        reads.filter_map(seen).collect()
     }
 
     /// The outputs and the resources that come of what was read, with a setting and a program.

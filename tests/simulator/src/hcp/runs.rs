@@ -10,8 +10,8 @@ impl Hcp {
     pub(super) fn new_run(&mut self, number: usize, message: &str, created_at: u64, way: Way) -> usize {
         let site = &self.sites[number];
         let program = site.program;
-        let offered =
-            self.look_at_inputs(number, program).into_iter().map(|(read, seen)| (read, seen.values)).collect();
+        let offered = self.look_at(site.spec.reads.iter().copied()).into_iter();
+        let offered = offered.map(|(read, seen)| (read, seen.values)).collect();
         self.runs.push(super::Run {
             workspace: number,
             generation: site.generation,
