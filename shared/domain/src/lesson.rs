@@ -60,7 +60,11 @@ impl Facts {
         }
         // Notifications tell whole seconds: which of two runs ended first may not be known.
         let newer = before.is_none_or(|before| second(before.ended_at) < second(report.at));
-        let taught = taught.filter(|_| newer && whole && report.standing.got_through());
+        // A state that is newer tells of another configuration; what is destroyed reads nothing, whatever that says.
+        let outlived = self.state.as_ref().is_some_and(|state| {
+            if state.run.as_ref() == Some(&report.run) { state.destroyed } else { state.created_at >= report.at }
+        });
+        let taught = taught.filter(|_| newer && whole && report.standing.got_through() && !outlived);
         let (run, ended_at) = (report.run.clone(), report.at);
         self.heeded = Some(Heeded { run, ended_at, taught: taught.is_some() });
         match taught {
@@ -95,12 +99,15 @@ impl Facts {
 
     /// Takes in who wrote a state that is about to be learned: it may be newer knowledge than the plan in force.
     pub(crate) fn supersede_plan(&mut self, state: &StateFacts, findings: &Findings) {
+        if findings.empty {
+            // Its plan shows what it read before it destroyed everything.
+            self.taught.take_if(|taught| state.run.as_ref() == Some(&taught.run));
+        }
         let Some(heeded) = &self.heeded else { return };
         let same_run = state.run.as_ref() == Some(&heeded.run);
         if !same_run && state.created_at < heeded.ended_at {
             return;
         }
-        // What is destroyed reads nothing, whatever its configuration says.
         let superseded = !same_run || !heeded.taught || findings.empty;
         if !same_run {
             self.forget_uses();

@@ -29,11 +29,18 @@ pub struct PlanFindings {
 }
 
 impl PlanFindings {
-    /// What the plan teaches about its workspace ([`crate::Facts::teach`]); None if it does not tell all.
+    /// What the plan teaches about its workspace ([`crate::Facts::teach`]); None if it does not tell all, or if nothing
+    /// will be left that reads.
     #[must_use]
     pub fn lesson(&self) -> Option<&BTreeMap<Workspace, TaughtRead>> {
         let whole = !self.errored && self.complete != Some(false) && self.unresolved.is_empty();
-        whole.then_some(&self.reads)
+        (whole && !self.destroys()).then_some(&self.reads)
+    }
+
+    /// Whether everything goes and nothing comes or stays.
+    #[must_use]
+    pub fn destroys(&self) -> bool {
+        self.actions.delete > 0 && ActionCounts { delete: 0, forget: 0, ..self.actions } == ActionCounts::default()
     }
 }
 

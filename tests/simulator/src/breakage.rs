@@ -2,10 +2,10 @@
 
 use sluice_domain::ports::Write;
 use sluice_domain::{
-    Cause, Decision, Facts, InputsKey, Marker, Order, RunKind, Timestamp, Verdict, WorkKey, Workspace,
+    Cause, Decision, Facts, InputsKey, Marker, Order, RunKind, Standing, Taught, Timestamp, Verdict, WorkKey, Workspace,
 };
 
-use crate::hcp::digest;
+use crate::hcp::{digest, number_of};
 use crate::mutation::Mutation;
 use crate::world::World;
 
@@ -31,6 +31,10 @@ impl World {
             Mutation::LooksDropped if writes.iter().any(|write| matches!(write, Write::Facts { .. })) => {
                 writes.retain(|write| !matches!(write, Write::Look { .. }));
             }
+            Mutation::PlansForgotten => each_facts(&mut writes, |facts| {
+                facts.producers.retain(|_, edge| !edge.only_planned());
+            }),
+            Mutation::UsesKept | Mutation::DiscardedPlans => self.misuse_plans(mutation, &mut writes),
             Mutation::NoHealingLook => self.drop_healing_look(&mut writes),
             Mutation::WaitIgnored => {
                 self.run_instead(&mut writes, |decision| matches!(decision.verdict, Verdict::Wait { .. }));
@@ -48,6 +52,25 @@ impl World {
             _ => {}
         }
         writes
+    }
+
+    /// Plans stay in force, or come into force, that must not.
+    fn misuse_plans(&self, mutation: Mutation, writes: &mut [Write]) {
+        for write in writes {
+            let Write::Facts { workspace, facts, .. } = write else { continue };
+            let Some(before) = self.table.facts_of(workspace) else { continue };
+            let discarded = |taught: &&Taught| {
+                let run = number_of(&taught.run).map(|run| self.hcp.runs[run].standing);
+                run == Some(Standing::Discarded) && facts.ended.contains(&taught.run)
+            };
+            let taught = before.taught.as_ref().filter(discarded);
+            for (name, edge) in &mut facts.producers {
+                let old = before.producers.get(name).and_then(|edge| edge.uses.clone());
+                let read = taught.and_then(|taught| taught.reads.get(name)).and_then(|read| read.uses.clone());
+                let uses = if mutation == Mutation::UsesKept { old.filter(|_| edge.uses.is_none()) } else { read };
+                edge.uses = uses.or(edge.uses.take());
+            }
+        }
     }
 
     /// If facts are written that lift a refusal, nobody is looked at.

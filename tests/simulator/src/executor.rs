@@ -16,6 +16,8 @@ use sluice_run_creator::Creator;
 use sluice_state_indexer::Indexer;
 
 use crate::faults::FaultKind;
+use crate::gate::teach;
+use crate::hcp::run_id;
 use crate::job::Job;
 use crate::mutation::Mutation;
 use crate::ports::Port;
@@ -174,6 +176,7 @@ impl Sim {
             match event {
                 Event::Notice(notice) => Some(Job::Notice(notice)),
                 Event::Bell(key) => Some(Job::Work(key)),
+                Event::Plan(run) => Some(Job::Plan(run)),
                 Event::Timer(timer) => {
                     world.hcp.fire(timer);
                     None
@@ -247,6 +250,10 @@ impl Sim {
                     survey_ms: sluice_state_indexer::SURVEY_MS,
                 };
                 Box::pin(async move { sluice_state_indexer::handle(&indexer, &key, now).await.is_ok() })
+            }
+            Job::Plan(run) => {
+                let (workspace, reads) = self.world().plan_of(run);
+                Box::pin(async move { teach(&port, &workspace, &run_id(run), reads).await.is_ok() })
             }
             Job::Sweep => Box::pin(async move { sluice_sweeper::sweep(&port, now).await.is_ok() }),
         }

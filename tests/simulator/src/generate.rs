@@ -3,6 +3,7 @@
 use fastrand::Rng;
 use sluice_domain::Autonomy;
 
+use crate::program::Habits;
 use crate::scenario::{Action, Approval, Deed, Kind, MINUTE, Profile, Rules, SECOND, Scenario, Spec, spec};
 
 /// The scenario of a seed.
@@ -31,7 +32,33 @@ pub fn scenario(seed: u64) -> Scenario {
     }
     let mut faults = weather(&mut rng);
     faults.lose_persons_ends = rules.survey && rng.u8(0..3) > 0;
-    Scenario { seed, workspaces, actions, faults, workers: rng.usize(1..=6), known, rules, mutation: None }
+    let workers = rng.usize(1..=6);
+    let mut scenario = Scenario { seed, workspaces, actions, faults, workers, known, rules, mutation: None };
+    gate(&mut rng, plain, &mut scenario);
+    scenario
+}
+
+/// In every other scenario configurations use some of what they read, and some show their plans.
+fn gate(rng: &mut Rng, plain: bool, scenario: &mut Scenario) {
+    if rng.bool() {
+        return;
+    }
+    let sometimes = rng.u8(0..3) == 0;
+    for spec in &mut scenario.workspaces {
+        spec.habits = Habits {
+            splits: rng.bool(),
+            partly: rng.u8(0..4) > 0,
+            sometimes: sometimes && rng.bool(),
+            gated: rng.u8(0..4) > 0,
+            salt: rng.u8(..),
+        };
+    }
+    for action in &mut scenario.actions {
+        let may = matches!(action.deed, Deed::Run | Deed::Change | Deed::Speculate) && !plain;
+        if may && rng.u8(0..5) < 2 {
+            action.deed = Deed::Rewrite;
+        }
+    }
 }
 
 /// Many that read the same, and few requests allowed.

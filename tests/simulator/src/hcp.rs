@@ -14,7 +14,7 @@ use sluice_domain::{Autonomy, Digest, Marker, Standing, StateVersionId, Workspac
 use crate::scenario::Spec;
 
 pub use api::{number_of, run_id};
-pub use evaluate::expected;
+pub use evaluate::{expected, mix};
 
 /// Values of the outputs `o0`, `o1` …
 pub type Values = Vec<u64>;
@@ -87,6 +87,8 @@ pub struct Run {
     pub since: u64,
     /// The workspace's own setting that it runs with.
     pub own: u64,
+    /// How often the configuration was rewritten that it runs with.
+    pub program: u64,
     /// What it is to do.
     pub way: Way,
     /// What it read, once it has begun to plan.
@@ -124,6 +126,8 @@ pub struct Site {
     pub alive: bool,
     /// Its own setting.
     pub own: u64,
+    /// How often its configuration was rewritten.
+    pub program: u64,
     /// Its state versions.
     pub states: Vec<Arc<State>>,
     /// Its runs, the oldest first.
@@ -165,6 +169,8 @@ pub enum Timer {
     BeginAlone(usize),
     /// The run has planned.
     Planned(usize),
+    /// Whoever was shown the run's plan has had time to look at it.
+    Judged(usize),
     /// A person confirms the run's plan.
     Confirm(usize),
     /// A person discards the run's plan.
@@ -205,6 +211,8 @@ pub struct Hcp {
     pub lags: Vec<u64>,
     /// What is to be sent.
     pub outbox: Vec<Notice>,
+    /// Runs whose plans are to be shown.
+    pub shown: Vec<usize>,
     /// What is to happen.
     pub timers: Vec<(u64, Timer)>,
     /// Counts changes: what is at rest does not change.
@@ -247,6 +255,7 @@ impl Hcp {
                 name: name(number, 0),
                 alive: true,
                 own: 1,
+                program: 0,
                 states: Vec::new(),
                 runs: Vec::new(),
                 through: None,
@@ -289,7 +298,7 @@ impl Hcp {
     /// Whether something that the workspace read outside of any cycle is otherwise now.
     fn is_outdated(&self, number: usize) -> bool {
         let saw = self.sites[number].through.map(|run| &self.runs[run].saw);
-        let now = self.look_at_inputs(number);
+        let now = self.look_at_inputs(number, self.sites[number].program);
         let differs = |(read, seen): (&usize, &Seen)| {
             let before = saw.and_then(|saw| saw.get(read)).map(|seen| &seen.values);
             before != Some(&seen.values) && !self.reads_back(number, *read)
@@ -319,8 +328,8 @@ impl Hcp {
         let apart = if self.sites.len() > 200 { 10 } else { 1_000 };
         let at = self.clock() - 3_600_000 + apart * self.runs.len() as u64;
         let run = self.new_run(number, "before", at, Way::Whole);
-        let saw = self.look_at_inputs(number);
-        let (outputs, content) = self.evaluate(number, self.sites[number].own, &saw);
+        let saw = self.look_at_inputs(number, self.sites[number].program);
+        let (outputs, content) = self.evaluate(number, (self.sites[number].own, self.sites[number].program), &saw);
         self.push_state(number, Some(run), at + 500, outputs, &saw, content, Way::Whole);
         let made = &mut self.runs[run];
         (made.standing, made.since, made.ended) = (sluice_domain::Standing::Applied, at, Some(0));

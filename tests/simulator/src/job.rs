@@ -12,6 +12,8 @@ pub(crate) enum Job {
     Notice(Notice),
     /// Work that is due is done.
     Work(WorkKey),
+    /// The plan of a run is looked at.
+    Plan(usize),
     /// What is due is rung for.
     Sweep,
 }
@@ -23,6 +25,7 @@ impl Job {
             Self::Notice(_) => "receiver",
             Self::Work(key) if key.queue() == Queue::Create => "creator",
             Self::Work(_) => "indexer",
+            Self::Plan(_) => "gate",
             Self::Sweep => "sweeper",
         }
     }
@@ -32,6 +35,7 @@ impl Job {
         match self {
             Self::Notice(notice) => format!("run-{} {}", notice.run, notice.status),
             Self::Work(key) => key.to_string(),
+            Self::Plan(run) => format!("the plan of run-{run}"),
             Self::Sweep => "what is due".to_owned(),
         }
     }
@@ -42,7 +46,7 @@ impl Job {
             Self::Notice(_) => 10 * SECOND,
             Self::Work(key) if key.queue() == Queue::Create => sluice_run_creator::LEASE_MS,
             Self::Work(_) => sluice_state_indexer::LEASE_MS,
-            Self::Sweep => MINUTE,
+            Self::Plan(_) | Self::Sweep => MINUTE,
         }
     }
 }

@@ -56,6 +56,9 @@ mutations! {
     PauseIgnored "pause-ignored" "Runs are created though a person has stopped that.",
     BudgetIgnored "budget-ignored" "There is always room for one more run.",
     UnderwayLeaks "underway-leaks" "A run that is over is never counted out.",
+    DiscardedPlans "uses-of-discarded-plans" "The plan of a run that was discarded comes into force.",
+    UsesKept "uses-kept-for-ever" "What a plan taught stays in force after runs whose plans nobody has seen.",
+    PlansForgotten "plans-forgotten" "What only a plan shows is not kept.",
     LooksDropped "looks-dropped" "The end of a run has nobody looked at.",
 }
 

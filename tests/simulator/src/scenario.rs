@@ -3,6 +3,7 @@
 use sluice_domain::{Autonomy, Budgets};
 
 use crate::mutation::Mutation;
+use crate::program::Habits;
 
 /// Milliseconds in a second and in a minute.
 pub const SECOND: u64 = 1_000;
@@ -48,6 +49,8 @@ pub struct Spec {
     pub plan_ms: u64,
     /// How long its applies take, in milliseconds.
     pub apply_ms: u64,
+    /// What it reads and uses, and whether its plans are seen.
+    pub habits: Habits,
 }
 
 /// What a person, or the world, does.
@@ -57,6 +60,8 @@ pub enum Deed {
     Change,
     /// Runs it as it is: a push that changes nothing.
     Run,
+    /// Changes what its configuration reads and uses, and runs it.
+    Rewrite,
     /// Confirms the plan that waits.
     Confirm,
     /// Discards the plan that waits.
@@ -244,6 +249,7 @@ pub fn spec(reads: &[usize]) -> Spec {
         outputs: 1,
         plan_ms: 5 * SECOND,
         apply_ms: 10 * SECOND,
+        habits: Habits::default(),
     }
 }
 

@@ -57,6 +57,10 @@ fn candidates(scenario: &Scenario) -> Vec<Scenario> {
         with(&|it| it.workspaces[workspace].approval = Approval::Auto);
         with(&|it| it.workspaces[workspace].kind = crate::scenario::Kind::Follows);
         with(&|it| it.workspaces[workspace].outputs = 1);
+        with(&|it| it.workspaces[workspace].habits.splits = false);
+        with(&|it| it.workspaces[workspace].habits.partly = false);
+        with(&|it| it.workspaces[workspace].habits.sometimes = false);
+        with(&|it| it.workspaces[workspace].habits.gated = false);
     }
     let faults: [fn(&mut Profile); 13] = [
         |it| it.lose = 0,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
 use sluice_domain::ports::{StoreError, TerraformError, Write};
-use sluice_domain::{Order, StateVersionId, Survey, SurveyScope, Timestamp, WorkKey, Workspace};
+use sluice_domain::{Order, RunId, StateVersionId, Survey, SurveyScope, Timestamp, WorkKey, Workspace};
 
 use crate::faults::{FaultKind, Injected};
 use crate::hcp::{Hcp, Notice, Timer, name};
@@ -37,6 +37,8 @@ pub enum Event {
     Bell(WorkKey),
     /// A run goes on.
     Timer(Timer),
+    /// The plan of this run is shown.
+    Plan(usize),
     /// The action of this number is done.
     Deed(usize),
 }
@@ -105,6 +107,10 @@ pub struct World {
     pub orders: BTreeMap<String, (u64, Workspace, Order)>,
     /// When the end of a run was taken in.
     pub taken_in: BTreeMap<usize, u64>,
+    /// The run of which Sluice keeps the plan, by workspace.
+    pub kept: BTreeMap<Workspace, RunId>,
+    /// Runs of which it had the plan when it took in their end.
+    pub told: BTreeSet<usize>,
     /// When a state version was first among the facts.
     pub read_at: BTreeMap<StateVersionId, u64>,
     /// Turns and requests to HCP Terraform.
@@ -148,6 +154,8 @@ impl World {
             markers: BTreeMap::new(),
             orders: BTreeMap::new(),
             taken_in: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            told: BTreeSet::new(),
             read_at: BTreeMap::new(),
             meter: Meter::default(),
             made_in_hour: BTreeMap::new(),
@@ -318,6 +326,11 @@ impl World {
         for notice in std::mem::take(&mut self.hcp.outbox) {
             self.note(|| format!("  run-{} is {}", notice.run, notice.status));
             self.send_notice(&notice);
+        }
+        for run in std::mem::take(&mut self.hcp.shown) {
+            for after in self.weather("plan", false) {
+                self.at(self.now + after, Event::Plan(run));
+            }
         }
         for key in std::mem::take(&mut self.table.bells) {
             let times = self.weather("doorbell", false);

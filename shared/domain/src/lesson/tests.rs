@@ -172,6 +172,16 @@ fn old_and_doubled_news_changes_nothing() {
 }
 
 #[test]
+fn a_plan_whose_end_is_heard_when_a_newer_state_is_known_is_not_in_force() {
+    let mut world = World::new();
+    assert!(world.teach("run-1", "net: a; dns: zone"));
+    world.learn(6, Some("run-2"), "net: a=1 b=1");
+    world.offer("net", 7, "a=1 b=2");
+    world.end("run-1", 3, Standing::NoChanges);
+    assert_eq!(world.stale(), "net b");
+}
+
+#[test]
 fn of_two_runs_of_one_second_nobody_knows_which_is_newer() {
     let mut world = World::new();
     world.ends_with("run-1", 3, "net: a");
@@ -234,6 +244,16 @@ fn what_is_destroyed_reads_nothing() {
     world.end("run-1", 3, Standing::Applied);
     let findings = Findings { producers: Some(BTreeMap::new()), empty: true, ..Findings::default() };
     world.app.learn(state(4, Some("run-1")), findings, Timestamp(5_000));
+    assert_eq!(world.stale(), "");
+}
+
+#[test]
+fn the_plan_of_a_destroy_is_not_in_force_even_if_nothing_was_known_before() {
+    let mut world = World { app: Facts::default(), producers: BTreeMap::new() };
+    assert!(world.teach("run-1", "net: a"));
+    let findings = Findings { producers: Some(BTreeMap::new()), empty: true, ..Findings::default() };
+    world.app.learn(state(4, Some("run-1")), findings, Timestamp(5_000));
+    world.end("run-1", 3, Standing::Applied);
     assert_eq!(world.stale(), "");
 }
 

@@ -77,7 +77,7 @@ impl World {
     }
 
     /// Whether the workspace is ever known by another name, or made anew: its runs are lost sight of.
-    pub(super) fn moves_about(&self, workspace: usize) -> bool {
+    pub(crate) fn moves_about(&self, workspace: usize) -> bool {
         let moves = [Deed::Delete, Deed::Remake, Deed::Rename];
         self.scenario.actions.iter().any(|action| action.workspace == workspace && moves.contains(&action.deed))
     }

@@ -39,7 +39,14 @@ impl World {
             match write {
                 Write::Facts { workspace, facts, .. } => {
                     for run in facts.ended.iter().filter_map(number_of) {
+                        if !self.taken_in.contains_key(&run) && self.kept.get(workspace) == Some(&run_id(run)) {
+                            self.told.insert(run);
+                        }
                         self.taken_in.entry(run).or_insert(self.now);
+                    }
+                    match &facts.taught {
+                        Some(taught) => drop(self.kept.insert(workspace.clone(), taught.run.clone())),
+                        None => drop(self.kept.remove(workspace)),
                     }
                     if let Some(state) = &facts.state {
                         self.read_at.entry(state.version.clone()).or_insert(self.now);
@@ -158,18 +165,32 @@ impl World {
         if !last.ours() && last.ended.is_some_and(|at| at > 0) && !heard {
             return true;
         }
+        let planted = last.ended == Some(0);
+        let known_by = self.known_by(workspace).filter(|run| *run == through && (planted || heard));
+        let counts = |read: usize, output: usize| known_by.is_none_or(|run| self.uses(run, read, output));
         let copied = last.standing == Standing::Applied && self.state_is_read(workspace);
-        site.spec.reads.iter().any(|read| {
-            let producer = &self.hcp.sites[*read];
-            let (Some(state), Some(seen)) = (producer.state().filter(|_| producer.alive), last.saw.get(read)) else {
+        site.spec.reads.iter().copied().any(|read| {
+            // A state may still show what its configuration does not read any more.
+            if known_by.is_some() && !last.saw.contains_key(&read) {
+                return false;
+            }
+            let producer = &self.hcp.sites[read];
+            let (Some(state), Some(seen)) = (producer.state().filter(|_| producer.alive), last.saw.get(&read)) else {
                 return true;
             };
             // Notifications tell whole seconds, so a run of the same second may have been too early. And what a run
             // without changes has read is known by the facts of the time when its end was taken in.
             let taken_in = self.taken_in.get(&through).copied().unwrap_or(0);
             let later = self.read_at.get(&state.version).is_none_or(|at| *at > taken_in);
+            // Under a name that only a plan has told, nothing was known of it.
+            let later = later || known_by.is_some() && self.moves_about(read);
             let unknowable = !copied && (state.created_at + 1_000 > last.created_at || later);
-            *read != workspace && (seen.values != state.outputs || unknowable)
+            // It has as many outputs as ever, unless it is destroyed.
+            let outputs = state.outputs.len().max(seen.values.len());
+            let mut used = (0..outputs).filter(|output| counts(read, *output)).peekable();
+            let any = used.peek().is_some();
+            let differs = used.any(|output| seen.values.get(output) != state.outputs.get(output));
+            read != workspace && (differs || unknowable && any)
         })
     }
 

@@ -45,10 +45,11 @@ impl World {
 
     fn above(&self, number: usize) -> BTreeSet<usize> {
         let mut above = BTreeSet::new();
-        let mut left = self.hcp.sites[number].spec.reads.clone();
+        let reads = |number: usize| self.hcp.sites[number].spec.reads_in(self.hcp.sites[number].program);
+        let mut left: Vec<usize> = reads(number).collect();
         while let Some(next) = left.pop() {
             if above.insert(next) {
-                left.extend(&self.hcp.sites[next].spec.reads);
+                left.extend(reads(next));
             }
         }
         above

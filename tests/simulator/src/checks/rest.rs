@@ -16,6 +16,7 @@ impl World {
         }
         if self.violation.is_none() {
             self.check_backfill();
+            self.check_plans();
             self.check_dead();
         }
     }
@@ -42,9 +43,10 @@ impl World {
     /// A workspace that the last run of this one that got through read otherwise than it is now.
     fn stale_for(&self, number: usize) -> Option<usize> {
         let site = self.hcp.sites.get(number).filter(|site| site.alive)?;
-        let last = &self.hcp.runs[site.through?];
+        let through = site.through?;
+        let last = &self.hcp.runs[through];
         let state = site.state()?;
-        site.spec.reads.iter().copied().find(|read| {
+        site.spec.reads_in(last.program).find(|read| {
             let producer = &self.hcp.sites[*read];
             let (Some(now), Some(saw)) = (producer.state(), last.saw.get(read)) else { return false };
             if !self.knows_of(number, *read) || self.hcp.reads_back(number, *read) || self.is_baseline(*read) {
@@ -52,7 +54,9 @@ impl World {
             }
             let copy = state.copies.get(&producer.name).filter(|_| !state.partial);
             let fresh = |(output, value): (usize, &u64)| {
-                saw.values.get(output) == Some(value) || copy.and_then(|copy| copy.get(output)) == Some(value)
+                !self.uses(through, *read, output)
+                    || saw.values.get(output) == Some(value)
+                    || copy.and_then(|copy| copy.get(output)) == Some(value)
             };
             let vanished = now.empty && !saw.values.is_empty() && self.was_known(*read);
             vanished || !now.outputs.iter().enumerate().all(fresh)

@@ -129,11 +129,18 @@ impl World {
         }
         let same = |read: &usize| {
             let producer = &self.hcp.sites[*read];
+            // What is not used may have changed, where that is known.
+            let through = site.through.filter(|_| site.spec.habits.gated);
+            let used = |output: usize| through.is_none_or(|through| self.uses(through, *read, output));
+            let equal = |one: Option<&Values>, other: Option<&Values>| {
+                let pairs = one.into_iter().flatten().zip(other.into_iter().flatten()).enumerate();
+                one.is_some() == other.is_some() && pairs.into_iter().all(|(output, (a, b))| a == b || !used(output))
+            };
             let now: Option<&Values> = producer.state().filter(|_| producer.alive).map(|state| &state.outputs);
             let saw = made.saw.get(read).map(|seen| &seen.values);
             now.is_none_or(Vec::is_empty)
-                || now == saw
-                || now == made.offered.get(read)
+                || equal(now, saw)
+                || equal(now, made.offered.get(read))
                 || !self.knows_of(number, *read)
                 || self.hcp.reads_back(number, *read)
         };

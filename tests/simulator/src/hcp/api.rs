@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sluice_domain::ports::{CreatedRun, DownloadUrl, StateVersion, TerraformError, WorkspaceFound};
 use sluice_domain::{
-    Facts, Findings, Found, Marker, Outputs, Read, RunId, RunKind, RunReport, StateFacts, Timestamp, Workspace,
+    Facts, Findings, Found, Heeded, Marker, Outputs, Read, RunId, RunKind, RunReport, StateFacts, Timestamp, Workspace,
     WorkspaceId,
 };
 
@@ -130,6 +130,17 @@ impl Hcp {
         let mut facts = Facts { id: Some(site.id.clone()), ..Facts::default() };
         if let Some(state) = site.state() {
             facts.learn(state_facts(state), self.findings(state, true), now);
+        }
+        // Its last plan was shown.
+        if let Some(run) = site.through.filter(|_| site.spec.habits.gated) {
+            let ended_at = Timestamp(self.runs[run].since);
+            facts.heeded = Some(Heeded { run: run_id(run), ended_at, taught: true });
+            for (name, read) in self.lesson(run) {
+                if let Some(edge) = facts.producers.get_mut(&name) {
+                    edge.found.insert(Found::Plan);
+                    edge.uses = read.uses;
+                }
+            }
         }
         facts
     }

@@ -22,6 +22,10 @@ impl Hcp {
             Deed::Run => {
                 self.start(number, "a push", Way::Whole);
             }
+            Deed::Rewrite => {
+                self.sites[number].program += 1;
+                self.start(number, "another program", Way::Whole);
+            }
             Deed::Confirm => waits.into_iter().for_each(|run| self.apply(run)),
             Deed::Discard => waits.into_iter().for_each(|run| self.end(run, Standing::Discarded)),
             Deed::Cancel => first.into_iter().for_each(|run| self.end(run, Standing::Canceled)),
@@ -68,7 +72,9 @@ impl Hcp {
         let (Some(run), false) = (run.filter(|_| site.state().is_some_and(|state| !state.empty)), busy) else { return };
         self.sites[number].own += 1;
         let saw = self.runs[run].saw.clone();
-        let (outputs, content) = self.evaluate(number, self.sites[number].own, &saw);
+        // Whoever pushes a state changes it by hand: what it was made from stays.
+        let with = (self.sites[number].own, self.runs[run].program);
+        let (outputs, content) = self.evaluate(number, with, &saw);
         self.push_state(number, None, self.clock(), outputs, &saw, content, Way::Whole);
     }
 

@@ -9,7 +9,9 @@ impl Hcp {
     /// A run that is there and has begun nothing.
     pub(super) fn new_run(&mut self, number: usize, message: &str, created_at: u64, way: Way) -> usize {
         let site = &self.sites[number];
-        let offered = self.look_at_inputs(number).into_iter().map(|(read, seen)| (read, seen.values)).collect();
+        let program = site.program;
+        let offered = self.look_at(site.spec.reads.iter().copied()).into_iter();
+        let offered = offered.map(|(read, seen)| (read, seen.values)).collect();
         self.runs.push(super::Run {
             workspace: number,
             generation: site.generation,
@@ -19,6 +21,7 @@ impl Hcp {
             standing: Standing::Pending,
             since: created_at,
             own: site.own,
+            program,
             way,
             saw: std::collections::BTreeMap::new(),
             offered,
@@ -59,6 +62,7 @@ impl Hcp {
             Timer::Begin(number) => self.begin(number),
             Timer::BeginAlone(run) if self.stands(run, Standing::Pending) => self.begin_alone(run),
             Timer::Planned(run) if self.stands(run, Standing::Planning) => self.planned(run),
+            Timer::Judged(run) if self.stands(run, Standing::Planning) => self.judged(run),
             Timer::Confirm(run) if self.stands(run, Standing::AwaitingPerson) => self.apply(run),
             Timer::Discard(run) if self.stands(run, Standing::AwaitingPerson) => self.end(run, Standing::Discarded),
             Timer::Applied(run) if self.stands(run, Standing::Applying) => self.applied(run),
@@ -98,8 +102,9 @@ impl Hcp {
         else {
             return;
         };
-        let saw = self.look_at_inputs(number);
-        let unreadable = self.sites[number].spec.reads.iter().any(|read| !saw.contains_key(read));
+        let program = self.runs[run].program;
+        let saw = self.look_at_inputs(number, program);
+        let unreadable = self.sites[number].spec.reads_in(program).any(|read| !saw.contains_key(&read));
         let fails = if self.sites[number].breaks > 0 {
             self.sites[number].breaks -= 1;
             Some(if run % 2 == 0 { Standing::Planning } else { Standing::Applying })
@@ -116,14 +121,16 @@ impl Hcp {
 
     fn begin_alone(&mut self, run: usize) {
         let number = self.runs[run].workspace;
-        self.runs[run].saw = self.look_at_inputs(number);
+        self.runs[run].saw = self.look_at_inputs(number, self.runs[run].program);
         self.stand(run, Standing::Planning);
         self.timers.push((self.now + self.sites[number].spec.plan_ms, Timer::Planned(run)));
     }
 
     fn planned(&mut self, run: usize) {
-        let Run { number, own, way, fails } = self.brief(run);
+        let Run { number, way, fails, .. } = self.brief(run);
+        let gated = self.sites[number].spec.habits.gated;
         if way == Way::PlanOnly {
+            self.shown.extend(gated.then_some(run));
             self.stand(run, Standing::NoChanges);
             self.runs[run].ended = Some(self.now);
             return;
@@ -131,6 +138,16 @@ impl Hcp {
         if fails == Some(Standing::Planning) {
             return self.end(run, Standing::Errored);
         }
+        if gated {
+            self.shown.push(run);
+            return self.timers.push((self.now + 2 * SECOND, Timer::Judged(run)));
+        }
+        self.judged(run);
+    }
+
+    /// Nothing but the plan itself, or a person, is in the way of the run any more.
+    fn judged(&mut self, run: usize) {
+        let Run { number, own, way, .. } = self.brief(run);
         let (outputs, content) = self.evaluate(number, own, &self.runs[run].saw);
         let site = &self.sites[number];
         let changes = match (way, site.state()) {
@@ -222,7 +239,7 @@ impl Hcp {
 
     fn brief(&self, run: usize) -> Run {
         let run = &self.runs[run];
-        Run { number: run.workspace, own: run.own, way: run.way, fails: run.fails }
+        Run { number: run.workspace, own: (run.own, run.program), way: run.way, fails: run.fails }
     }
 
     /// Sends news of the run, with times in whole seconds.
@@ -246,7 +263,7 @@ impl Hcp {
 
 struct Run {
     number: usize,
-    own: u64,
+    own: (u64, u64),
     way: Way,
     fails: Option<Standing>,
 }
