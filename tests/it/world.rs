@@ -65,7 +65,7 @@ pub fn build(hcp: &Hcp, table: &Table, settings: Settings) -> Functions {
         survey_ms: settings.survey_ms,
         api_requests_per_second: settings.api_requests_per_second,
         gate: GateParts {
-            keys: GateKeys::new(&[SecretString::from("a gate key of the tests")]),
+            keys: GateKeys::new(&SecretString::from("a gate key of the tests"), &[]),
             keyring: settings.keyring,
             checks: ChecksSettings { evaluator: Some(bin("sluice")), ..settings.checks },
         },

@@ -103,11 +103,12 @@ impl Settings {
             Some(key) => SecretSlice::from(key.expose_secret().as_bytes().to_vec()),
             None => digest_key(Some(directory))?,
         };
-        let mut gate_keys = resolve_lists(vars, self.gate_keys).await?;
-        if gate_keys.is_empty() {
-            gate_keys.push(gate_key(Some(directory))?);
-        }
-        let gate = GateParts { keys: GateKeys::new(&gate_keys), keyring: vars.clone(), checks: self.checks };
+        let gate_keys = if self.gate_keys.is_empty() {
+            GateKeys::new(&gate_key(Some(directory))?, &[])
+        } else {
+            GateKeys::resolve(vars, self.gate_keys).await?
+        };
+        let gate = GateParts { keys: gate_keys, keyring: vars.clone(), checks: self.checks };
         Ok(Parts {
             table,
             digest_key,

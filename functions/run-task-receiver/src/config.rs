@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_aws::secrets::{KeyCache, SecretError, resolve_lists};
+use sluice_aws::secrets::{KeyCache, SecretError};
 use sluice_aws::{ConnectError, GateKeys, Table};
 use sluice_domain::Timestamp;
 use sluice_domain::gate::KeyPlace;
@@ -62,7 +62,7 @@ pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Receiver<Table, 
     let config = Config::from_env(vars)?;
     let store = Table::connect(vars, &config.table)?;
     let ca_bundle = config.ca_bundle.map(std::fs::read).transpose().map_err(StartError::CaBundle)?;
-    let gate = GateKeys::new(&resolve_lists(vars, config.gate_keys).await?);
+    let gate = GateKeys::resolve(vars, config.gate_keys).await?;
     let origin: Origin = config.terraform.url.parse().map_err(|_| SettingsError::Address)?;
     let address = config.terraform.url.parse().map_err(|_| SettingsError::Address)?;
     let client = TaskClient::new(&address, ca_bundle.as_deref(), TaskLimits::default())?;

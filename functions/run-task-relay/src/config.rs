@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_aws::secrets::{SecretError, resolve_lists};
+use sluice_aws::secrets::SecretError;
 use sluice_aws::{ConnectError, GateKeys, Table};
 use sluice_hcp_client::{SettingsError, TaskClient, TaskLimits};
 use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress};
@@ -59,7 +59,7 @@ pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Relay<Table, Tas
     let config = Config::from_env(vars)?;
     let store = Table::connect(vars, &config.table)?;
     let ca_bundle = config.ca_bundle.map(std::fs::read).transpose().map_err(StartError::CaBundle)?;
-    let keys = GateKeys::new(&resolve_lists(vars, config.gate_keys).await?);
+    let keys = GateKeys::resolve(vars, config.gate_keys).await?;
     let address = config.terraform.url.parse().map_err(|_| SettingsError::Address)?;
     let terraform = TaskClient::new(&address, ca_bundle.as_deref(), TaskLimits::default())?;
     Ok(Relay { store, terraform, keys })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use sluice_aws::secrets::{KeyCache, SecretError, resolve_lists};
+use sluice_aws::secrets::{KeyCache, SecretError};
 use sluice_aws::{ConnectError, GateKeys, Table};
 use sluice_domain::Policy;
 use sluice_hcp_client::{Allowed, CheckerLimits, Checkers, SettingsError, TaskClient, TaskLimits};
@@ -151,7 +151,7 @@ pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Runner<Table, Ch
     let config = Config::from_env(vars)?;
     let store = Table::connect(vars, &config.table)?;
     let ca_bundle = config.ca_bundle.map(std::fs::read).transpose().map_err(StartError::CaBundle)?;
-    let keys = GateKeys::new(&resolve_lists(vars, config.gate_keys).await?);
+    let keys = GateKeys::resolve(vars, config.gate_keys).await?;
     let address = config.terraform.url.parse().map_err(|_| SettingsError::Address)?;
     let plans = TaskClient::new(&address, ca_bundle.as_deref(), TaskLimits::default())?;
     let keyring = KeyCache::new(vars.clone());

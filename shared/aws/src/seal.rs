@@ -1,5 +1,6 @@
 //! Access tokens at rest, and the tokens that other checkers are given: both made with the installation's gate key.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
@@ -9,12 +10,15 @@ use ring::hmac::{self, HMAC_SHA256};
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 use sluice_domain::gate::Sealed;
-use sluice_domain::{CheckName, TaskResultId};
+use sluice_domain::{CheckName, SecretRef, TaskResultId};
+
+use crate::secrets::{SecretError, resolve_lists};
 
 /// The gate's keys: the first seals, all of them open, so that one can replace another.
 #[derive(Clone)]
 pub struct GateKeys {
-    keys: Vec<hmac::Key>,
+    first: hmac::Key,
+    older: Vec<hmac::Key>,
 }
 
 /// A sealed token does not open.
@@ -23,12 +27,22 @@ pub struct GateKeys {
 pub struct OpenError;
 
 impl GateKeys {
-    /// The keys made of `secrets`, of which there has to be one.
+    /// The key that seals, and those before it.
     #[must_use]
-    pub fn new(secrets: &[SecretString]) -> Self {
-        Self {
-            keys: secrets.iter().map(|secret| hmac::Key::new(HMAC_SHA256, secret.expose_secret().as_bytes())).collect(),
-        }
+    pub fn new(first: &SecretString, older: &[SecretString]) -> Self {
+        let key = |secret: &SecretString| hmac::Key::new(HMAC_SHA256, secret.expose_secret().as_bytes());
+        Self { first: key(first), older: older.iter().map(key).collect() }
+    }
+
+    /// The keys that `SLUICE_GATE_KEY` names, fetched if need be.
+    pub async fn resolve(vars: &BTreeMap<String, String>, secrets: Vec<SecretRef>) -> Result<Self, SecretError> {
+        let secrets = resolve_lists(vars, secrets).await?;
+        let (first, older) = secrets.split_first().ok_or_else(|| SecretError::NoText("SLUICE_GATE_KEY".to_owned()))?;
+        Ok(Self::new(first, older))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &hmac::Key> {
+        std::iter::once(&self.first).chain(&self.older)
     }
 
     /// `token`, encrypted with AES-256-GCM under a key that is derived for `result` alone, and bound to it: sealed for
@@ -37,7 +51,7 @@ impl GateKeys {
     pub fn seal(&self, result: &TaskResultId, token: &SecretString) -> Sealed {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new().fill(&mut nonce).expect("the system has random numbers");
-        let key = sealing(self.keys.first().expect("there is a gate key"), result);
+        let key = sealing(&self.first, result);
         let mut bytes = token.expose_secret().as_bytes().to_vec();
         let aad = Aad::from(result.as_str().as_bytes());
         key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut bytes).expect("a token is short");
@@ -48,8 +62,7 @@ impl GateKeys {
     pub fn open(&self, result: &TaskResultId, sealed: &Sealed) -> Result<SecretString, OpenError> {
         let bytes = STANDARD_NO_PAD.decode(&sealed.0).map_err(|_| OpenError)?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(OpenError)?;
-        self.keys
-            .iter()
+        self.all()
             .find_map(|key| {
                 let mut sealed = sealed.to_vec();
                 let aad = Aad::from(result.as_str().as_bytes());
@@ -64,15 +77,13 @@ impl GateKeys {
     /// however often the checker is asked, and stored nowhere.
     #[must_use]
     pub fn checker_token(&self, result: &TaskResultId, check: &CheckName) -> SecretString {
-        let key = self.keys.first().expect("there is a gate key");
-        SecretString::from(URL_SAFE_NO_PAD.encode(hmac::sign(key, &checker(result, check))))
+        SecretString::from(URL_SAFE_NO_PAD.encode(hmac::sign(&self.first, &checker(result, check))))
     }
 
     /// Letters and digits that stand for one check of one task result. Nobody can tell which from them.
     #[must_use]
     pub fn alias(&self, result: &TaskResultId, check: &CheckName) -> String {
-        let key = self.keys.first().expect("there is a gate key");
-        let alias = hmac::sign(key, format!("alias {result} {check}").as_bytes());
+        let alias = hmac::sign(&self.first, format!("alias {result} {check}").as_bytes());
         let (first, _) = alias.as_ref().split_first_chunk().expect("it has 32 bytes");
         format!("{:016x}", u64::from_be_bytes(*first))
     }
@@ -82,13 +93,13 @@ impl GateKeys {
     pub fn is_checker_token(&self, result: &TaskResultId, check: &CheckName, token: &str) -> bool {
         let Ok(token) = URL_SAFE_NO_PAD.decode(token) else { return false };
         let message = checker(result, check);
-        self.keys.iter().any(|key| hmac::verify(key, &message, &token).is_ok())
+        self.all().any(|key| hmac::verify(key, &message, &token).is_ok())
     }
 }
 
 impl fmt::Debug for GateKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GateKeys").field("count", &self.keys.len()).finish()
+        f.debug_struct("GateKeys").field("count", &self.all().count()).finish()
     }
 }
 
@@ -107,7 +118,8 @@ mod tests {
     use super::*;
 
     fn keys(secrets: &[&str]) -> GateKeys {
-        GateKeys::new(&secrets.iter().copied().map(SecretString::from).collect::<Vec<_>>())
+        let secrets: Vec<_> = secrets.iter().copied().map(SecretString::from).collect();
+        GateKeys::new(&secrets[0], &secrets[1..])
     }
 
     fn opened(keys: &GateKeys, result: &str, sealed: &Sealed) -> Option<String> {

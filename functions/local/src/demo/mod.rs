@@ -107,7 +107,7 @@ impl Stage {
             survey_ms: SURVEY_MS,
             api_requests_per_second: API_REQUESTS_PER_SECOND,
             gate: GateParts {
-                keys: GateKeys::new(&[gate_key(None)?]),
+                keys: GateKeys::new(&gate_key(None)?, &[]),
                 keyring: gate::keyring(),
                 checks: ChecksSettings::default(),
             },
