@@ -5,6 +5,7 @@ Each function's program is started against a stub of the Runtime API, in turn wi
 boto3 make a DynamoDB client. Nothing is sent to AWS: credentials are made up, and the first poll comes before any call.
 
     python3 tests/benches/startup.py            # builds with --profile lambda, 21 runs each
+    python3 tests/benches/startup.py sweeper    # this one only
     python3 tests/benches/startup.py --check    # fails where a budget of the design is exceeded
 """
 
@@ -24,7 +25,15 @@ import zlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = ["notification-receiver", "state-indexer", "run-creator", "sweeper"]
+FUNCTIONS = [
+    "notification-receiver",
+    "state-indexer",
+    "run-creator",
+    "run-task-receiver",
+    "task-runner",
+    "run-task-relay",
+    "sweeper",
+]
 PEER = "Python + boto3"
 
 # The budgets: what must hold, and what is aimed at.
@@ -61,19 +70,20 @@ def environment(api):
         "API_TOKEN": "example",
         "NOTIFICATION_TOKEN": "example",
         "SLUICE_DIGEST_KEY": "example",
+        "SLUICE_GATE_KEY": "example",
         "PATH": os.environ.get("PATH", ""),
     }
 
 
-def build(profile):
+def build(functions, profile):
     """The functions' programs by name, as cargo says where it put them."""
     command = [os.environ.get("CARGO", "cargo"), "build", "--locked", "--profile", profile, "--message-format=json"]
-    for name in FUNCTIONS:
+    for name in functions:
         command += ["-p", f"sluice-{name}"]
     told = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     artifacts = (json.loads(line) for line in told.splitlines() if line.startswith("{"))
     programs = {a["target"]["name"]: Path(a["executable"]) for a in artifacts if a.get("executable")}
-    return {name: programs[name] for name in FUNCTIONS}
+    return {name: programs[name] for name in functions}
 
 
 def python_with_boto3(scratch):
@@ -174,16 +184,20 @@ def ratios(results, peer):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("functions", nargs="*", metavar="FUNCTION", help="which (default all)")
     parser.add_argument("--runs", type=int, default=21, help="starts of each program (default 21)")
     parser.add_argument("--profile", default="lambda", help="cargo profile to build with (default lambda)")
     parser.add_argument("--programs", type=Path, help="directory of programs that are built already")
     parser.add_argument("--check", action="store_true", help="fail where a budget is exceeded")
     options = parser.parse_args()
 
+    functions = options.functions or FUNCTIONS
+    if unknown := set(functions) - set(FUNCTIONS):
+        parser.error(f"no such function: {', '.join(sorted(unknown))}")
     if options.programs:
-        programs = {name: options.programs / name for name in FUNCTIONS}
+        programs = {name: options.programs / name for name in functions}
     else:
-        programs = build(options.profile)
+        programs = build(functions, options.profile)
     commands = {name: [str(program)] for name, program in programs.items()}
     with tempfile.TemporaryDirectory() as scratch:
         python = python_with_boto3(scratch)

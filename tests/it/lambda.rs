@@ -3,13 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod emulator;
+mod gate;
 mod indexer;
 mod init;
 mod receiver;
 mod run_creator;
+mod run_task_receiver;
+mod run_task_relay;
 mod runtime;
 mod secrets;
+mod stacks;
 mod sweeper;
+mod task_runner;
 
 use std::collections::BTreeMap;
 use std::path::Path;

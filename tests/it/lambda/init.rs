@@ -25,6 +25,10 @@ async fn a_program_that_is_not_configured_says_all_that_is_missing() {
     let indexer = format!("{table}; {ADDRESS}; API_TOKEN is not set; SLUICE_DIGEST_KEY is not set");
     check("state-indexer", &indexer).await;
     check("run-creator", &format!("{table}; {ADDRESS}; API_TOKEN is not set")).await;
+    let gate = format!("{table}; {ADDRESS}; SLUICE_GATE_KEY is not set");
+    for function in ["run-task-receiver", "task-runner", "run-task-relay"] {
+        check(function, &gate).await;
+    }
     check("sweeper", table).await;
 }
 
@@ -36,10 +40,13 @@ async fn certificates_that_cannot_be_read_are_told_before_the_first_event() {
         ("API_TOKEN", "a-token"),
         ("SLUICE_CA_BUNDLE", "/no/such/file.pem"),
     ]));
-    let mut lambda = RuntimeApi::start().await;
-    let running = lambda.run("run-creator", settings);
-    let Told::InitError(error) = lambda.told().await else { panic!("no error") };
-    let expect = "cannot read SLUICE_CA_BUNDLE: No such file or directory (os error 2)";
-    assert_eq!(error["errorMessage"], json!(expect));
-    assert_eq!(running.ended().await, Some(1));
+    settings.extend(super::gate::keys());
+    for function in ["run-creator", "run-task-receiver", "task-runner", "run-task-relay"] {
+        let mut lambda = RuntimeApi::start().await;
+        let running = lambda.run(function, settings.clone());
+        let Told::InitError(error) = lambda.told().await else { panic!("no error") };
+        let expect = "cannot read SLUICE_CA_BUNDLE: No such file or directory (os error 2)";
+        assert_eq!(error["errorMessage"], json!(expect), "{function}");
+        assert_eq!(running.ended().await, Some(1));
+    }
 }

@@ -99,10 +99,19 @@ impl RuntimeApi {
     }
 
     /// Starts the function's program with these variables.
-    pub(super) fn run(&self, function: &'static str, mut vars: Vars) -> Running {
+    pub(super) fn run(&self, function: &'static str, vars: Vars) -> Running {
+        self.run_program(&bin(function), function, vars)
+    }
+
+    /// Starts a program that lies somewhere else as the function.
+    pub(super) fn run_program(&self, program: &Path, function: &'static str, mut vars: Vars) -> Running {
         vars.extend(platform(function));
         vars.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), self.address.clone());
-        Running::start(&bin(function), &[], &vars)
+        Running::start(program, &[], &vars)
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.address
     }
 
     pub(super) async fn invoke(&mut self, event: impl Into<String>) -> Told {
@@ -120,6 +129,11 @@ impl RuntimeApi {
                 other => panic!("no response at {caller}: {other:?}"),
             }
         }
+    }
+
+    /// All that was told and not looked at yet.
+    pub(super) fn told_so_far(&mut self) -> Vec<Told> {
+        std::iter::from_fn(|| self.told.try_recv().ok()).collect()
     }
 
     pub(super) async fn told(&mut self) -> Told {
