@@ -35,6 +35,9 @@ pub struct Line {
     pub found: Vec<Found>,
     /// Where, as Terraform writes addresses.
     pub addresses: Vec<String>,
+    /// The outputs that it uses, where a plan told: changes of others do not wake it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uses: Option<Vec<String>>,
 }
 
 /// A picture of what is known, ready to be written in one of several languages.
@@ -67,6 +70,7 @@ impl Picture {
                     consumer: workspace.clone(),
                     found: edge.found.iter().copied().collect(),
                     addresses: edge.addresses.iter().cloned().collect(),
+                    uses: edge.uses.as_ref().map(|uses| uses.iter().cloned().collect()),
                 });
             }
         }
