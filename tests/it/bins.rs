@@ -31,7 +31,14 @@ fn build() -> PathBuf {
         "debug" => "dev",
         profile => profile,
     };
-    let status = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // What cargo told this test of itself is no concern of another build: ring's would be done over for it, and with it
+    // all that depends on that, and once more for the next build of the tests.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_PKG_")) {
+        cargo.env_remove(name);
+    }
+    cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_MANIFEST_PATH");
+    let status = cargo
         .args(["build", "--locked", "--quiet", "--workspace", "--bins", "--profile", profile, "--target-dir"])
         .arg(directory.parent().unwrap())
         .current_dir(env!("CARGO_MANIFEST_DIR"))

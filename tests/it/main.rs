@@ -6,6 +6,7 @@ mod bins;
 mod budgets;
 mod command;
 mod day_one;
+mod gate;
 mod gate_foreign;
 mod hcp_client;
 mod lambda;

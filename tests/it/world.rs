@@ -53,6 +53,7 @@ impl Default for Settings {
 
 /// The functions' parts for `hcp` and `table`.
 pub fn build(hcp: &Hcp, table: &Table, settings: Settings) -> Functions {
+    let policy = settings.policy.clone();
     functions(Parts {
         table: table.clone(),
         digest_key: SecretSlice::from(b"a key of the tests".to_vec()),
@@ -67,7 +68,7 @@ pub fn build(hcp: &Hcp, table: &Table, settings: Settings) -> Functions {
         gate: GateParts {
             keys: GateKeys::new(&SecretString::from("a gate key of the tests"), &[]),
             keyring: settings.keyring,
-            checks: ChecksSettings { evaluator: Some(bin("sluice")), ..settings.checks },
+            checks: ChecksSettings { policy, evaluator: Some(bin("sluice")), ..settings.checks },
         },
     })
     .unwrap()
@@ -130,10 +131,12 @@ impl World {
         let hcp = Hcp::start(Options::default()).await;
         make(&hcp);
         let store = Embedded::open(None).await.unwrap();
-        let functions = build(&hcp, &store.table, settings);
-        let terraform = functions.terraform.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut settings = settings;
+        settings.checks.public_url.get_or_insert_with(|| url.clone());
+        let functions = build(&hcp, &store.table, settings);
+        let terraform = functions.terraform.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(host::serve(functions, listener, async move { drop(stopped.await) }));
         hcp.notify_all(&format!("{url}/notifications"), TOKEN);
@@ -148,6 +151,11 @@ impl World {
             learned: BTreeMap::new(),
             changes: AtomicU32::new(1),
         }
+    }
+
+    /// Where the table is, for the SDK.
+    pub fn endpoint(&self) -> &str {
+        &self.store.endpoint
     }
 
     /// Has every workspace run once, so that Sluice hears of it. What they do from then on is counted.
