@@ -21,9 +21,8 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use cli::{Cli, Command};
-use sluice_lambda::LogLevel;
+use sluice_lambda::{LogLevel, ours_at};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -78,7 +77,7 @@ fn print(text: &str) -> std::io::Result<()> {
 /// Logs for people, on standard error, so that what a command prints stays clean.
 fn init_logs(vars: &BTreeMap<String, String>) {
     let level = LogLevel::from_vars(vars).0;
-    let mut shown = Targets::new().with_default(level);
+    let mut shown = ours_at(level);
     if level <= tracing::Level::INFO {
         // The embedded store warns of every condition that does not hold, which is how work is claimed.
         shown = shown.with_target("dynoxide", tracing::Level::ERROR);

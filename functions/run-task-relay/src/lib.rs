@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use sluice_aws::{GateKeys, OpenError, Table, work_key};
 use sluice_domain::gate::{Admission, Answer, Gated, Report, ReportStatus, Said, SaidEnd, State, answer};
 use sluice_domain::ports::{GateStore, Heard, StoreError, TaskResults, TerraformError, Worklist};
-use sluice_domain::{Classify, Fault, Queue, TaskResultId, Timestamp, WorkKey};
+use sluice_domain::{Claimed, Classify, Fault, Queue, TaskResultId, Timestamp, WorkKey, backoff_ms, chain};
 use sluice_hcp_client::TaskClient;
 use sluice_lambda::batch::{self, BatchResponse, StreamEvent};
 use sluice_lambda::now;
@@ -26,8 +26,11 @@ pub const LEASE_MS: u64 = 60_000;
 /// How often what was told is written down again because somebody else wrote meanwhile.
 const CONFLICTS_MAX: usize = 8;
 
-/// What HCP Terraform answers where it finds the word itself wrong.
-const UNPROCESSABLE: u16 = 422;
+/// Longest wait before another attempt, in milliseconds: HCP Terraform gives up after ten minutes of silence.
+const WAIT_MS_MAX: u64 = 30_000;
+
+/// Most attempts at one word, some two hours long: HCP Terraform itself waits for one.
+const ATTEMPTS_MAX: u32 = 240;
 
 /// The function's parts, built once.
 #[derive(Debug)]
@@ -87,8 +90,33 @@ where
 {
     let WorkKey::Relay(result) = key else { return Ok(()) };
     let Some(claimed) = relay.store.claim(key, now, LEASE_MS).await? else { return Ok(()) };
-    let done = relay.tell(result, now).await.map_err(|error| Failed { error, tried: false });
-    conclude(&relay.store, &claimed, done, now).await
+    match relay.tell(result, now).await {
+        Err(error) if !matches!(error, RelayError::NoToken) && claimed.attempts < ATTEMPTS_MAX => {
+            put_off(&relay.store, &claimed, &error, now).await
+        }
+        told => conclude(&relay.store, &claimed, told.map_err(|error| Failed { error, tried: false }), now).await,
+    }
+}
+
+/// The answer is tried again soon, whatever the error: given up, it would leave HCP Terraform to its timeout.
+async fn put_off(
+    store: &impl Worklist,
+    claimed: &Claimed,
+    error: &RelayError,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (work, text) = (&claimed.key, chain(error));
+    let wait_ms = match error.fault() {
+        Fault::Throttled { after_ms } => after_ms,
+        Fault::Transient { after_ms } => backoff_ms(claimed.attempts, after_ms, work.spread()),
+        Fault::Permanent => {
+            error!(work = %work, "{work} fails in a way that a person must see to, and is tried again: {text}");
+            WAIT_MS_MAX
+        }
+    };
+    let wait_ms = wait_ms.min(WAIT_MS_MAX);
+    info!(work = %work, attempts = claimed.attempts, wait_ms, "will try {work} again: {text}");
+    store.defer(claimed, now.plus_ms(wait_ms), &text, false).await
 }
 
 impl<S: GateStore, T: TaskResults> Relay<S, T> {
@@ -113,13 +141,11 @@ impl<S: GateStore, T: TaskResults> Relay<S, T> {
 
     async fn progress(&self, gated: &Gated, report: &Report, now: Timestamp) -> Result<(), RelayError> {
         let state = match self.say(&gated.admission, report).await? {
-            // A word on the way that it finds wrong is no reason to give up the last one.
-            Heard::Accepted | Heard::Refused { status: UNPROCESSABLE } => {
-                State { said_at: Some(now), ..gated.state.clone() }
-            }
-            Heard::Refused { status } => {
+            Heard::Refused { status } if is_over(status) => {
                 State { end: Some(SaidEnd::Refused { at: now, status }), ..gated.state.clone() }
             }
+            // A word on the way that it finds wrong is no reason to give up the last one.
+            Heard::Accepted | Heard::Refused { .. } => State { said_at: Some(now), ..gated.state.clone() },
         };
         self.store.told(&gated.admission.request.result, &state, gated.version).await?;
         log(&gated.admission, report, &state);
@@ -169,17 +195,24 @@ impl<S: GateStore, T: TaskResults> Relay<S, T> {
         let token = self.token(&request.result).await?;
         let report = if request.outcomes { report.clone() } else { bare(report) };
         let heard = self.terraform.report(&request.callback, &token, &report).await?;
-        if heard == (Heard::Refused { status: UNPROCESSABLE }) && !report.outcomes.is_empty() {
+        match heard {
             // The verdict matters more than what was found: once more without that.
-            return Ok(self.terraform.report(&request.callback, &token, &bare(&report)).await?);
+            Heard::Refused { status } if !is_over(status) && !report.outcomes.is_empty() => {
+                Ok(self.terraform.report(&request.callback, &token, &bare(&report)).await?)
+            }
+            heard => Ok(heard),
         }
-        Ok(heard)
     }
 
     async fn token(&self, result: &TaskResultId) -> Result<SecretString, RelayError> {
         let sealed = self.store.token(result).await?.ok_or(RelayError::NoToken)?;
         Ok(self.keys.open(result, &sealed)?)
     }
+}
+
+/// Whether an answer says that the result itself is over, or its token, rather than that the word was wrong.
+fn is_over(status: u16) -> bool {
+    matches!(status, 401 | 404 | 409 | 410)
 }
 
 /// The report without outcomes.

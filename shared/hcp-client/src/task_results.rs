@@ -31,8 +31,9 @@ impl TaskResults for TaskClient {
         }
         let error = failed(ACTION, answer).await;
         match status.as_u16() {
-            408 => {
-                Err(TerraformError::Busy { action: ACTION, status: 408, detail: "it had no time to listen".to_owned() })
+            // Not heard: something in between has answered, or it had no time to listen.
+            status @ (..400 | 408) => {
+                Err(TerraformError::Busy { action: ACTION, status, detail: "it did not listen".to_owned() })
             }
             429 => Err(error),
             status @ 400..=499 => {

@@ -16,7 +16,7 @@ pub use address::TfeAddress;
 pub use clock::now;
 pub use env::{Env, InvalidConfig, Setting, vars};
 pub use lambda_runtime::Error;
-pub use logs::{LogLevel, init_tracing};
+pub use logs::{LogLevel, init_tracing, ours_at};
 pub use policy::{API_REQUESTS_PER_SECOND, api_requests_per_second, interval_ms, policy};
 pub use runtime::{InitFailed, started};
 pub use secret::SecretRef;

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 
 use tracing::Level;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::env::Setting;
 
@@ -41,16 +45,24 @@ impl Setting for LogLevel {
 /// Sends logs to standard output as JSON. Lambda stamps each line with the time, so they carry none of their own.
 /// Does nothing if logs go somewhere already.
 pub fn init_tracing(vars: &BTreeMap<String, String>) {
-    let subscriber = tracing_subscriber::fmt()
+    let level = LogLevel::from_vars(vars).0;
+    let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_target(false)
         .with_current_span(true)
         .with_span_list(false)
         .without_time()
-        .with_max_level(LogLevel::from_vars(vars).0);
+        .with_filter(ours_at(level));
     // The only error is that there is a subscriber already.
-    let _ = subscriber.try_init();
+    let _ = tracing_subscriber::registry().with(lines).try_init();
+}
+
+/// Our own lines from `level` on, and those of libraries from info on: what they trace may be a whole event or a
+/// request's headers, tokens and all.
+#[must_use]
+pub fn ours_at(level: Level) -> Targets {
+    Targets::new().with_default(level.min(Level::INFO)).with_target("sluice", level)
 }
 
 #[cfg(test)]

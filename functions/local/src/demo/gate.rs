@@ -12,7 +12,7 @@ use super::{DemoError, Stage};
 /// The key that requests to the demo's task are signed with, and where its definition says that it is kept. It opens
 /// nothing but the demo.
 const KEY: &str = "demo-task-key";
-const KEY_VARIABLE: &str = "SLUICE_DEMO_TASK_KEY";
+const KEY_VARIABLE: &str = "DEMO_TASK_KEY";
 
 /// The output that is changed, first to what the policy denies.
 const OUTPUT: &str = "cidr";
@@ -105,7 +105,7 @@ impl Stage {
         for outcome in result.outcomes.as_array().into_iter().flatten() {
             let text = |name: &str| outcome[name].as_str().unwrap_or_default();
             // Each workspace of the wave has an outcome of its own besides; the table has them all.
-            let of_the_wave = text("outcome-id").starts_with("preview.") && text("outcome-id") != "preview.wave";
+            let of_the_wave = text("outcome-id").starts_with("preview") && text("outcome-id") != "preview.wave";
             if right || of_the_wave {
                 continue;
             }

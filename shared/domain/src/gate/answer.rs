@@ -223,7 +223,8 @@ impl<'a> Judged<'a> {
         self.execution?.end.as_ref()
     }
 
-    /// What it found; if it says nothing in detail, that it is there.
+    /// How it stands, and what it found. The first has the check's name for its id, so that it replaces what was told
+    /// before.
     fn outcomes(&self) -> Vec<Outcome> {
         let found = match (self.end(), self.execution.and_then(|execution| execution.progress.as_ref())) {
             (Some(end), _) => end.outcomes.as_slice(),
@@ -231,13 +232,8 @@ impl<'a> Judged<'a> {
             (None, None) => &[],
         };
         let name = &self.check.name;
-        if !found.is_empty() {
-            // Ids are unique within a check; in the whole they carry its name.
-            return found
-                .iter()
-                .map(|outcome| Outcome { id: format!("{name}.{}", outcome.id), ..outcome.clone() })
-                .collect();
-        }
+        // Ids are unique within a check; in the whole they carry its name.
+        let found = found.iter().map(|outcome| Outcome { id: format!("{name}.{}", outcome.id), ..outcome.clone() });
         let (label, level) = match (self.standing, self.end().map(|end| end.verdict)) {
             (Standing::Running, _) => ("Running", Level::Info),
             (Standing::Passed, _) => ("Passed", Level::Info),
@@ -246,13 +242,9 @@ impl<'a> Judged<'a> {
         };
         let url = self.end().and_then(|end| end.url.clone());
         let description = format!("{name}: {}", self.message);
-        vec![Outcome {
-            id: name.to_string(),
-            description,
-            tags: vec![Tag::new("Status", label, level)],
-            body: None,
-            url,
-        }]
+        let tags = vec![Tag::new("Status", label, level)];
+        let whole = Outcome { id: name.to_string(), description, tags, body: None, url };
+        std::iter::once(whole).chain(found).collect()
     }
 }
 

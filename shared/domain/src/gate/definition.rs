@@ -11,10 +11,11 @@ use crate::names::{CheckName, Organization, PolicyName, TaskName, Workspace};
 use crate::secret::SecretRef;
 
 /// Longest that a task may take, in seconds: HCP Terraform gives up after sixty minutes (contract hcp-terraform,
-/// section 2.4), and by then it must have the answer.
-pub const TASK_SECONDS_MAX: u32 = 3_480;
-/// How long a task may take unless told otherwise, in seconds.
-const TASK_SECONDS: u32 = 1_800;
+/// section 2.4), and by then it must have the answer, though a process dies over it and two sweeps come late.
+pub const TASK_SECONDS_MAX: u32 = 3_240;
+/// How long a task may take unless told otherwise, in seconds: older instances wait for ten minutes, and access tokens
+/// are said to last as long.
+const TASK_SECONDS: u32 = 540;
 /// Most checks of one task.
 const CHECKS_MAX: usize = 20;
 /// Where `http` checks and keys may lie.
@@ -77,7 +78,9 @@ impl KeyPlace {
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(name) = text.strip_prefix("env:") {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-            return (!name.is_empty() && name.bytes().all(plain)).then(|| Self::Env(name.to_owned()));
+            // Not what is no key of a task's: it may be known to everybody, or for nobody to guess at.
+            let another = ["AWS_", "SLUICE_", "API_TOKEN", "NOTIFICATION_TOKEN"].iter().any(|it| name.starts_with(it));
+            return (!name.is_empty() && !another && name.bytes().all(plain)).then(|| Self::Env(name.to_owned()));
         }
         match SecretRef::parse(text)? {
             SecretRef::Plain(_) => None,
@@ -215,11 +218,8 @@ impl TryFrom<TaskWire> for TaskDefinition {
         if stages.is_empty() {
             reader.fault("stages", "is empty: name at least one of pre_plan, post_plan, pre_apply, post_apply");
         }
-        for (n, organization) in wire.organizations.iter().enumerate() {
-            // A pattern is a name but for its wildcards.
-            let name = organization.replace(['*', '?'], "x");
-            reader.parsed::<Organization>(&format!("organizations[{n}]"), &name);
-        }
+        reader.patterns("organizations", &wire.organizations);
+        reader.patterns("workspaces", &wire.workspaces);
         let timeout_seconds = reader.seconds("timeout_seconds", wire.timeout_seconds, TASK_SECONDS, TASK_SECONDS_MAX);
         if wire.checks.is_empty() || wire.checks.len() > CHECKS_MAX {
             reader.fault("checks", format!("has {} checks, and has to have from 1 to {CHECKS_MAX}", wire.checks.len()));
@@ -245,6 +245,16 @@ impl TryFrom<TaskWire> for TaskDefinition {
 }
 
 impl Reader {
+    /// A pattern is a name but for its wildcards; one that can match nothing would let everything pass.
+    fn patterns(&mut self, field: &str, patterns: &[String]) {
+        for (n, pattern) in patterns.iter().enumerate() {
+            let name = pattern.replace(['*', '?'], "x");
+            if name.parse::<Organization>().is_err() {
+                self.fault(format!("{field}[{n}]"), "is no name, with * and ? for any text and any letter");
+            }
+        }
+    }
+
     fn keys(&mut self, keys: &[String]) -> Vec<KeyPlace> {
         if keys.is_empty() {
             self.fault("hmac_keys", "is empty: anybody could ask this task without a key");

@@ -23,6 +23,8 @@ const HEADINGS_MAX: usize = 10;
 const LABELS_MAX: usize = 32;
 /// Longest label, in characters.
 const LABEL_CHARS_MAX: usize = 32;
+/// Most bytes of all outcomes of a report: whatever stands between may let no more through.
+const REPORT_BYTES_MAX: usize = 1_000_000;
 /// Most bytes of all outcomes of one check, as they have to fit into an item of the table.
 const STORED_BYTES_MAX: usize = 240_000;
 
@@ -80,7 +82,7 @@ impl Report {
             self.message = self.status.to_string();
         }
         self.url = self.url.filter(|url| is_short_url(url));
-        self.outcomes = cut_outcomes(self.outcomes, usize::MAX);
+        self.outcomes = cut_outcomes(self.outcomes, REPORT_BYTES_MAX);
         number(&mut self.outcomes);
         self
     }
@@ -253,11 +255,11 @@ fn is_short_url(url: &str) -> bool {
 }
 
 fn size(outcome: &Outcome) -> usize {
-    let tags: usize = outcome.tags.iter().map(|tag| tag.heading.len() + tag.label.len() + 48).sum();
-    let texts = [Some(&outcome.id), Some(&outcome.description), outcome.body.as_ref(), outcome.url.as_ref()];
     // Escapes may make a text longer than it is: a line end is two bytes.
     let escaped = |text: &String| {
         text.len() + text.bytes().filter(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\')).count() * 5
     };
+    let tags: usize = outcome.tags.iter().map(|tag| escaped(&tag.heading) + escaped(&tag.label) + 48).sum();
+    let texts = [Some(&outcome.id), Some(&outcome.description), outcome.body.as_ref(), outcome.url.as_ref()];
     texts.into_iter().flatten().map(escaped).sum::<usize>() + tags + 80
 }

@@ -140,7 +140,7 @@ fn outcomes_carry_the_name_of_their_check_and_the_worst_come_first() {
     execution.end.as_mut().unwrap().outcomes = vec![found];
     let Answer::Last(report) = answer(&gated, at(2)) else { panic!("it is over") };
     let shown: Vec<_> = report.outcomes.iter().map(|it| (it.id.as_str(), it.description.as_str())).collect();
-    assert_eq!(shown, [("b.S3-1", "public"), ("a", "a: passed")]);
+    assert_eq!(shown, [("b", "b: failed"), ("b.S3-1", "public"), ("a", "a: passed")]);
 }
 
 #[test]
