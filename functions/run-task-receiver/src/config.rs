@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_aws::secrets::{KeyCache, SecretError};
+use sluice_aws::secrets::{KeyCache, Keyed, SecretError};
 use sluice_aws::{ConnectError, GateKeys, Table};
 use sluice_domain::Timestamp;
 use sluice_domain::gate::KeyPlace;
@@ -71,12 +71,7 @@ pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Receiver<Table, 
 }
 
 impl Keyring for KeyCache {
-    async fn keys(
-        &self,
-        places: &[KeyPlace],
-        anew: bool,
-        now: Timestamp,
-    ) -> Result<Vec<secrecy::SecretString>, SecretError> {
+    async fn keys(&self, places: &[KeyPlace], anew: bool, now: Timestamp) -> Keyed {
         self.get(places, anew, now).await
     }
 }

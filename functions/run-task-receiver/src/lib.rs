@@ -14,9 +14,8 @@ pub const REQUEST_BYTES_MAX: usize = checker::ANSWER_BYTES_MAX;
 use bytes::Bytes;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use secrecy::SecretString;
 use sluice_aws::GateKeys;
-use sluice_aws::secrets::SecretError;
+use sluice_aws::secrets::Keyed;
 use sluice_domain::gate::KeyPlace;
 use sluice_domain::ports::{Definitions, GateStore};
 use sluice_domain::{CheckName, Host, TaskName, TaskResultId, Timestamp};
@@ -26,13 +25,8 @@ use sluice_lambda::http::empty;
 
 /// Where the keys of run tasks are kept.
 pub trait Keyring: Sync {
-    /// The keys at `places`. What was fetched before is good enough unless `anew`.
-    fn keys(
-        &self,
-        places: &[KeyPlace],
-        anew: bool,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Vec<SecretString>, SecretError>> + Send;
+    /// The keys at `places`, as far as they are to be had. What was fetched before is good enough unless `anew`.
+    fn keys(&self, places: &[KeyPlace], anew: bool, now: Timestamp) -> impl Future<Output = Keyed> + Send;
 }
 
 /// The function's parts, built once.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
-use sluice_aws::secrets::SecretError;
+use sluice_aws::secrets::{Keyed, SecretError};
 use sluice_domain::gate::{Admission, TaskRequest};
 use sluice_domain::ports::{Definitions, GateStore, Recorded, StoreError, StoredTask};
 use sluice_domain::{Classify, Fault, TaskName, Timestamp, chain};
@@ -94,13 +94,19 @@ async fn verified<'a, S, K: Keyring>(
     signature: Option<&[u8]>,
     now: Timestamp,
 ) -> Result<Verified<'a>, Refusal> {
-    let keys = receiver.keyring.keys(&task.keys, false, now).await?;
-    match verify(body, signature, &Keys::new(&keys)) {
-        Err(Rejected::Wrong) => {
-            let keys = receiver.keyring.keys(&task.keys, true, now).await?;
-            Ok(verify(body, signature, &Keys::new(&keys))?)
+    // What carries no signature at all is not worth fetching a key for.
+    if signature.is_none_or(|signature| signature.trim_ascii().is_empty()) {
+        return Err(Rejected::Missing.into());
+    }
+    let mut anew = false;
+    loop {
+        let Keyed { keys, missing } = receiver.keyring.keys(&task.keys, anew, now).await;
+        match (verify(body, signature, &Keys::new(&keys)), missing) {
+            (Err(Rejected::Wrong), None) if !anew => anew = true,
+            // It may be signed with the one that is not to be had.
+            (Err(Rejected::Wrong | Rejected::NoKey), Some(missing)) => return Err(missing.into()),
+            (verified, _) => return Ok(verified?),
         }
-        verified => Ok(verified?),
     }
 }
 

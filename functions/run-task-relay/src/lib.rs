@@ -29,6 +29,9 @@ const CONFLICTS_MAX: usize = 8;
 /// Longest wait before another attempt, in milliseconds: HCP Terraform gives up after ten minutes of silence.
 const WAIT_MS_MAX: u64 = 30_000;
 
+/// Longest wait where HCP Terraform itself asked for one, in milliseconds.
+const THROTTLED_MS_MAX: u64 = 120_000;
+
 /// Most attempts at one word, some two hours long: HCP Terraform itself waits for one.
 const ATTEMPTS_MAX: u32 = 240;
 
@@ -107,14 +110,13 @@ async fn put_off(
 ) -> Result<(), StoreError> {
     let (work, text) = (&claimed.key, chain(error));
     let wait_ms = match error.fault() {
-        Fault::Throttled { after_ms } => after_ms,
-        Fault::Transient { after_ms } => backoff_ms(claimed.attempts, after_ms, work.spread()),
+        Fault::Throttled { after_ms } => after_ms.min(THROTTLED_MS_MAX),
+        Fault::Transient { after_ms } => backoff_ms(claimed.attempts, after_ms, work.spread()).min(WAIT_MS_MAX),
         Fault::Permanent => {
             error!(work = %work, "{work} fails in a way that a person must see to, and is tried again: {text}");
             WAIT_MS_MAX
         }
     };
-    let wait_ms = wait_ms.min(WAIT_MS_MAX);
     info!(work = %work, attempts = claimed.attempts, wait_ms, "will try {work} again: {text}");
     store.defer(claimed, now.plus_ms(wait_ms), &text, false).await
 }

@@ -9,8 +9,13 @@ use sluice_domain::Policy;
 use sluice_hcp_client::{Allowed, CheckerLimits, Checkers, SettingsError, TaskClient, TaskLimits};
 use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, policy};
 
+use tokio::sync::Semaphore;
+
 use crate::rego::{Evaluator, Limits};
 use crate::{Checks, Runner};
+
+/// How many policies a process evaluates at the same time.
+const EVALUATIONS: usize = 2;
 
 /// Largest plan that is read unless told otherwise, in bytes.
 pub const PLAN_BYTES_MAX: u64 = 100 << 20;
@@ -94,6 +99,7 @@ impl Settings {
             plans,
             plan_bytes_max: self.plan_bytes_max,
             evaluator,
+            evaluations: Semaphore::new(EVALUATIONS),
             checkers: Checkers::new(self.allowed, ca_bundle, CheckerLimits::default())?,
             keyring,
             keys,

@@ -47,10 +47,16 @@ pub enum Step {
     },
 }
 
+/// A failure that those who may see the run are told of.
+pub trait Told: Classify {
+    /// In words that hold nothing secret: no policy of an account, no name of a role.
+    fn told(&self) -> String;
+}
+
 /// Carries out checks.
 pub trait Executor: Sync {
-    /// Why a check comes to no verdict. What it prints is shown in HCP Terraform, so it holds nothing secret.
-    type Error: Classify + Send + 'static;
+    /// Why a check comes to no verdict.
+    type Error: Told + Send + 'static;
 
     /// Carries out a check, or a part of it. It may be asked again for the same.
     fn execute(&self, asked: Asked<'_>) -> impl Future<Output = Result<Step, Self::Error>> + Send;

@@ -8,12 +8,12 @@ pub mod rego;
 
 pub use checks::{CheckError, Checks};
 pub use config::{Config, Settings, StartError, connect};
-pub use execute::{Asked, Executor, Step};
+pub use execute::{Asked, Executor, Step, Told};
 
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use sluice_aws::{GateKeys, Table, work_key};
+use sluice_aws::{GateKeys, OpenError, Table, work_key};
 use sluice_domain::gate::{Check, CheckVerdict, Ended, Execution, Gated, Progress};
 use sluice_domain::ports::{Advance, GateStore, Guard, StoreError, Worklist};
 use sluice_domain::{CheckName, Claimed, Classify, Fault, Queue, TaskResultId, Timestamp, WorkKey, chain};
@@ -27,10 +27,10 @@ use execute::is_hopeless;
 /// How long a claim lasts, in milliseconds: as long as the function may run.
 pub const LEASE_MS: u64 = 120_000;
 
-/// Most attempts at a check that fails in ways that may pass: with the waits between them some four minutes.
+/// Most attempts at a check that fails in ways that may pass: the waits between them are some four minutes.
 pub(crate) const ATTEMPTS_MAX: u32 = 8;
 
-/// Most attempts that may end in no way at all: the process died, each time for as long as a claim lasts.
+/// The attempt after which one that ended in no way at all, as its process died, was the last.
 const DEATHS_MAX: u32 = 3;
 
 /// The function's parts, built once.
@@ -109,15 +109,18 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
             return self.runner.store.postpone(self.claimed, silent_at.min(deadline), None).await;
         }
         if self.claimed.tried && self.claimed.attempts > DEATHS_MAX {
-            let message = "ended in no way at all, several times: see the log of task-runner";
+            let message = "ended in no way at all: see the log of task-runner";
             return self.end(gated, execution, CheckVerdict::Errored, message).await;
         }
         let token = match self.token().await {
             Ok(Some(token)) => token,
             Ok(None) => {
-                let message =
-                    "the access token does not open: SLUICE_GATE_KEY was replaced without keeping the old one";
+                let message = "the access token is gone, so the answer was given or given up";
                 return self.end(gated, execution, CheckVerdict::Errored, message).await;
+            }
+            // A key that is being replaced comes good when all functions have it.
+            Err(TokenError::Sealed(OpenError)) if self.claimed.attempts >= ATTEMPTS_MAX => {
+                return self.end(gated, execution, CheckVerdict::Errored, &OpenError.to_string()).await;
             }
             Err(error) => return put_off(&self.runner.store, self.claimed, error, self.now).await,
         };
@@ -165,7 +168,9 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
             }
             Err(error) => {
                 if is_hopeless(error.fault(), self.claimed.attempts) {
-                    let message = format!("could not be carried out: {}", chain(&error));
+                    let message = format!("could not be carried out: {}", error.told());
+                    let key = &self.claimed.key;
+                    warn!(task_result.id = %self.result, check = %self.name, "{key} could not be carried out: {}", chain(&error));
                     return self
                         .end(gated, Execution { started_at, ..execution }, CheckVerdict::Errored, &message)
                         .await;
@@ -214,9 +219,27 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
         self.runner.store.advance(Guard::Claimed(self.claimed), &step).await
     }
 
-    async fn token(&self) -> Result<Option<SecretString>, StoreError> {
+    async fn token(&self) -> Result<Option<SecretString>, TokenError> {
         let sealed = self.runner.store.token(self.result).await?;
-        Ok(sealed.and_then(|sealed| self.runner.keys.open(self.result, &sealed).ok()))
+        Ok(sealed.map(|sealed| self.runner.keys.open(self.result, &sealed)).transpose()?)
+    }
+}
+
+/// The access token is not to be had.
+#[derive(Debug, thiserror::Error)]
+enum TokenError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Sealed(#[from] OpenError),
+}
+
+impl Classify for TokenError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Store(error) => error.fault(),
+            Self::Sealed(OpenError) => Fault::TRANSIENT,
+        }
     }
 }
 

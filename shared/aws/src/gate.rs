@@ -17,6 +17,10 @@ const GATE_SECONDS: u64 = 30 * 24 * 3600;
 /// answers that never get through.
 const TOKEN_SECONDS: u64 = 3600;
 
+/// How the item of the answer is written, before and after the last word is decided.
+const UNDECIDED: &str = "SET body = :body, version = :next";
+const DECIDED: &str = "SET body = :body, version = :next, verdict = :next";
+
 impl GateStore for Table {
     async fn admit(&self, admission: &Admission, token: &Sealed) -> Result<Recorded, StoreError> {
         let request = &admission.request;
@@ -84,14 +88,16 @@ impl GateStore for Table {
         let wake = |key: Key, queue: Queue| update_action(self.armed(&key, queue, step.now, ""));
         actions.extend(step.wakes.iter().map(|check| wake(Key::check(step.result, check), Queue::Check)));
         if step.tells {
-            actions.push(wake(Key::gate(step.result, RELAY), Queue::Relay));
+            // What is found out after the last word was decided comes too late.
+            let told = self.armed(&Key::gate(step.result, RELAY), Queue::Relay, step.now, "");
+            actions.push(update_action(told.condition_expression("attribute_not_exists(verdict)")));
         }
         self.transact_actions(actions, "to write down how far a check has come").await
     }
 
     async fn told(&self, result: &TaskResultId, state: &State, version: u64) -> Result<(), StoreError> {
         let update = self
-            .set(&Key::gate(result, RELAY), "SET body = :body, version = :next")
+            .set(&Key::gate(result, RELAY), if state.verdict.is_some() { DECIDED } else { UNDECIDED })
             .condition_expression(if version == 0 {
                 "attribute_exists(pk) AND attribute_not_exists(version)"
             } else {

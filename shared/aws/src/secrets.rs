@@ -12,7 +12,7 @@ use futures_util::future::try_join_all;
 use secrecy::{ExposeSecret, SecretString};
 use sluice_domain::SecretRef;
 
-pub use cache::KeyCache;
+pub use cache::{KeyCache, Keyed};
 
 use crate::connect::ConnectError;
 use keeper::{Caller, Keeper};
@@ -72,6 +72,9 @@ pub enum SecretError {
         /// The service's endpoint.
         url: String,
     },
+    /// It could not be fetched a moment ago, and is not tried again at once.
+    #[error("{0} could not be fetched a moment ago")]
+    Lately(String),
     /// Binary, empty, or not an answer at all.
     #[error("{0} holds no text")]
     NoText(String),

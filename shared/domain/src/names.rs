@@ -89,8 +89,12 @@ text!(
     StateVersionId, "a state version id (sv-…)", |v| v.starts_with("sv-") && is_word(v)
 );
 text!(
-    /// A task result's id, `taskrs-…`: what one run task found at one stage of one run.
-    TaskResultId, "a task result id (taskrs-…)", |v| v.starts_with("taskrs-") && is_word(v)
+    /// A task result's id: HCP Terraform's `taskrs-…`, and after an `@` the run task that was asked. Whoever has the key
+    /// of one task could else take the place of another's results.
+    TaskResultId, "a task result id (taskrs-…)", |v| {
+        let (id, task) = v.split_once('@').unwrap_or((v, "x"));
+        id.starts_with("taskrs-") && is_word(id) && is_word(task)
+    }
 );
 text!(
     /// The name of a run task as Sluice knows it: the last part of its URL.
@@ -116,6 +120,15 @@ text!(
             && v.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b':' | b'[' | b']'))
     }
 );
+
+impl TaskResultId {
+    /// The same as it is known among the results of `task`.
+    #[must_use]
+    pub fn of(&self, task: &TaskName) -> Self {
+        let id = self.0.split('@').next().unwrap_or_default();
+        Self(format!("{id}@{task}"))
+    }
+}
 
 /// A workspace as Terraform configurations refer to it: by host, organization and name. Its id may change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Names become addresses here, and only those that may be connected to: whatever a name meant a moment ago.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -33,14 +33,21 @@ impl Resolve for Guarded {
             let name = name.as_str().to_owned();
             let asked = name.clone();
             let mut found = tokio::task::spawn_blocking(move || look_up(&asked)).await??;
-            if !allowed.has_name(&name) {
-                found.retain(|address| allowed.reaches(address.ip()));
-                if found.is_empty() {
-                    return Err(NotPublic.into());
-                }
+            let named = allowed.has_name(&name);
+            found.retain(|address| allowed.reaches(address.ip()) || named && !is_link_local(address.ip()));
+            if found.is_empty() {
+                return Err(NotPublic.into());
             }
             Ok(Box::new(found.into_iter()) as Addrs)
         })
+    }
+}
+
+/// Whether the address is the neighbours' alone: clouds keep their metadata there, which no checker is.
+fn is_link_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
     }
 }
 

@@ -21,8 +21,11 @@ impl<S: FactStore + Definitions> Checks<S> {
         let place = hmac_key.and_then(KeyPlace::parse);
         let key = match &place {
             Some(place) => {
-                let keys = self.keyring.get(std::slice::from_ref(place), false, asked.now).await;
-                keys.map_err(CheckError::Key)?.pop()
+                let mut keyed = self.keyring.get(std::slice::from_ref(place), false, asked.now).await;
+                match (keyed.keys.pop(), keyed.missing) {
+                    (None, Some(error)) => return Err(CheckError::Key(error)),
+                    (key, _) => key,
+                }
             }
             None => None,
         };

@@ -13,8 +13,7 @@ use crate::execute::{Asked, Step};
 impl<S: FactStore + Definitions> Checks<S> {
     /// Whether everything above is settled.
     pub(super) async fn upstream(&self, asked: Asked<'_>, unsettled: Unsettled) -> Result<Step, CheckError> {
-        let request = asked.request();
-        let above = upstream(&self.store, &request.workspace, request.run_created_at, &self.policy, asked.now).await?;
+        let above = upstream(&self.store, asked.request(), &self.policy, asked.now).await?;
         Ok(match above.judge(unsettled, asked.now) {
             Some(end) => Step::Ended(end),
             None => Step::Again { at: asked.now.plus_ms(LOOK_AGAIN_MS), message: above.sentence() },
@@ -27,7 +26,7 @@ impl<S: FactStore + Definitions> Checks<S> {
         let request = asked.request();
         let foreseen =
             foresee_plan(&self.store, &request.workspace, &findings.outputs, &self.policy, asked.now).await?;
-        Ok(Step::Ended(preview(&foreseen, asked.now)))
+        Ok(Step::Ended(preview(&foreseen, request.speculative, asked.now)))
     }
 
     /// Who still reads what this plan deletes.

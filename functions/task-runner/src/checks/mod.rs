@@ -10,15 +10,17 @@ use std::time::Duration;
 use sluice_aws::GateKeys;
 use sluice_aws::secrets::{KeyCache, SecretError};
 use sluice_domain::foresee::ForeseeError;
-use sluice_domain::gate::CheckKind;
+use sluice_domain::gate::{CheckKind, CheckVerdict, Ended};
 use sluice_domain::ports::{Definitions, FactStore, StoreError};
 use sluice_domain::reach::ReachError;
-use sluice_domain::{Classify, Fault, Policy, PolicyName};
+use sluice_domain::{Classify, Fault, Policy, PolicyName, chain};
 use sluice_hcp::plan_json::PlanError;
 use sluice_hcp_client::{CheckerError, Checkers, FileError, TaskClient};
 
+use tokio::sync::Semaphore;
+
 use crate::LEASE_MS;
-use crate::execute::{Asked, Executor, Step};
+use crate::execute::{Asked, Executor, Step, Told};
 use crate::rego::{EvaluateError, Evaluator};
 
 /// Longest that carrying out a check may take at a time: less than a claim lasts.
@@ -39,6 +41,8 @@ pub struct Checks<S> {
     pub plan_bytes_max: u64,
     /// Rego policies.
     pub evaluator: Evaluator,
+    /// How many policies are evaluated at the same time: each may take a gigabyte.
+    pub evaluations: Semaphore,
     /// Other checkers.
     pub checkers: Checkers,
     /// The keys that requests to other checkers are signed with.
@@ -97,7 +101,7 @@ pub enum CheckError {
     #[error("the key that its requests are signed with cannot be fetched")]
     Key(#[source] SecretError),
     /// It may have hung.
-    #[error("it did not come to an end within {} seconds", TURN.as_secs())]
+    #[error("it did not come to an end in time")]
     TooSlow,
     /// The other checker did not take the request.
     #[error(transparent)]
@@ -144,11 +148,45 @@ impl Classify for CheckError {
     }
 }
 
+impl Told for CheckError {
+    fn told(&self) -> String {
+        match self {
+            // What is behind it concerns the account that Sluice runs in, and is in the log.
+            Self::Store(_) | Self::Reach(_) | Self::Key(_) => self.to_string(),
+            error => chain(error),
+        }
+    }
+}
+
+impl CheckError {
+    /// Why the plan is too large, if it is: that is no failure of anybody's but the plan's.
+    fn too_large(&self) -> Option<String> {
+        let file = match self {
+            Self::File(error) => Some(error),
+            Self::Evaluate(EvaluateError::PlanLost(error)) => error.downcast_ref::<FileError>(),
+            _ => None,
+        };
+        match (self, file) {
+            (_, Some(error @ FileError::TooLarge { .. })) => Some(error.to_string()),
+            (Self::Evaluate(error @ EvaluateError::PlanTooLarge { .. }), _) => Some(error.to_string()),
+            _ => None,
+        }
+    }
+}
+
 impl<S: FactStore + Definitions> Executor for Checks<S> {
     type Error = CheckError;
 
     async fn execute(&self, asked: Asked<'_>) -> Result<Step, CheckError> {
-        tokio::time::timeout(TURN, self.carry_out(asked)).await.unwrap_or(Err(CheckError::TooSlow))
+        let left = Duration::from_millis(asked.deadline.since_ms(asked.now));
+        let step = tokio::time::timeout(TURN.min(left), self.carry_out(asked)).await;
+        match step.unwrap_or(Err(CheckError::TooSlow)) {
+            Err(error) => match error.too_large() {
+                Some(why) => Ok(Step::Ended(Ended::new(asked.now, CheckVerdict::Failed, why))),
+                None => Err(error),
+            },
+            step => step,
+        }
     }
 }
 

@@ -43,10 +43,10 @@ impl<S: FactStore + Definitions> Checks<S> {
         loop {
             let known = self.store.known_one(workspace).await?;
             let mut facts = known.facts;
-            if !facts.teach(run, reads.clone()) {
+            // Of a workspace that nothing is known of, or another of that name, its states will tell.
+            if facts.id.as_ref() != Some(&request.workspace_id) || !facts.teach(run, reads.clone()) {
                 return Ok(());
             }
-            facts.id.get_or_insert_with(|| request.workspace_id.clone());
             let facts = Write::Facts { workspace: workspace.clone(), facts: Box::new(facts), version: known.version };
             match self.store.commit(&[facts]).await {
                 Err(StoreError::Conflict) if conflicts < CONFLICTS_MAX => conflicts += 1,

@@ -27,6 +27,8 @@ impl<S: FactStore + Definitions> Checks<S> {
         let namespaces = Namespaces(namespaces.iter().cloned().collect());
         let run = run(asked.request());
         let context = json!({});
+        // It is never closed.
+        let _turn = self.evaluations.acquire().await.ok();
         let found = if asked.request().plan.is_some() {
             let plan = Some(bytes(self.open(asked).await?));
             self.evaluator.evaluate(&policy, &namespaces, Input { run, context, plan }).await?

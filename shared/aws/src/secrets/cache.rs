@@ -20,7 +20,25 @@ const KEPT_AT_LEAST_MS: u64 = 10_000;
 /// Keys, each fetched once in a while. It does not print them.
 pub struct KeyCache {
     vars: BTreeMap<String, String>,
-    kept: Mutex<BTreeMap<KeyPlace, (SecretString, Timestamp)>>,
+    kept: Mutex<BTreeMap<KeyPlace, Kept>>,
+}
+
+/// What became of the last attempt to fetch a key.
+#[derive(Clone, Default)]
+struct Kept {
+    /// The key, from then or from before.
+    key: Option<SecretString>,
+    at: Timestamp,
+    failed: bool,
+}
+
+/// Keys that were asked for.
+#[derive(Debug, Default)]
+pub struct Keyed {
+    /// Those that are at hand.
+    pub keys: Vec<SecretString>,
+    /// Why not all of them are.
+    pub missing: Option<SecretError>,
 }
 
 impl KeyCache {
@@ -30,14 +48,29 @@ impl KeyCache {
         Self { vars, kept: Mutex::default() }
     }
 
-    /// The keys at `places`; those fetched before, unless they are to be fetched `anew`.
-    pub async fn get(&self, places: &[KeyPlace], anew: bool, now: Timestamp) -> Result<Vec<SecretString>, SecretError> {
+    /// The keys at `places`; those fetched before, unless they are to be fetched `anew`. Of those that cannot be
+    /// fetched, the ones from before are as good as they were.
+    pub async fn get(&self, places: &[KeyPlace], anew: bool, now: Timestamp) -> Keyed {
         let good_ms = if anew { KEPT_AT_LEAST_MS } else { KEPT_MS };
-        let mut keys = Vec::new();
+        let mut keyed = Keyed::default();
         for place in places {
-            keys.push(self.one(place, good_ms, now).await?);
+            match self.one(place, good_ms, now).await {
+                Ok(key) => keyed.keys.push(key),
+                Err(error) => {
+                    keyed.keys.extend(self.kept(place).key);
+                    keyed.missing = Some(error);
+                }
+            }
         }
-        Ok(keys)
+        keyed
+    }
+
+    fn kept(&self, place: &KeyPlace) -> Kept {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned().unwrap_or_default()
+    }
+
+    fn keep(&self, place: &KeyPlace, kept: Kept) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(place.clone(), kept);
     }
 
     async fn one(&self, place: &KeyPlace, good_ms: u64, now: Timestamp) -> Result<SecretString, SecretError> {
@@ -49,15 +82,20 @@ impl KeyCache {
             }
             KeyPlace::Kept(reference) => SecretRef::parse(reference).ok_or_else(missing)?,
         };
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned();
-        if let Some((key, at)) = kept
-            && now.since_ms(at) < good_ms
-        {
-            return Ok(key);
+        let kept = self.kept(place);
+        match kept.key {
+            Some(key) if !kept.failed && now.since_ms(kept.at) < good_ms => return Ok(key),
+            _ if kept.failed && now.since_ms(kept.at) < KEPT_AT_LEAST_MS => {
+                return Err(SecretError::Lately(place.to_string()));
+            }
+            ref key => {
+                let fetched = resolve(&self.vars, vec![reference]).await;
+                let fetched = fetched.and_then(|mut keys| keys.pop().ok_or_else(missing));
+                let key = fetched.as_ref().ok().or(key.as_ref()).cloned();
+                self.keep(place, Kept { key, at: now, failed: fetched.is_err() });
+                fetched
+            }
         }
-        let key = resolve(&self.vars, vec![reference]).await?.pop().ok_or_else(missing)?;
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(place.clone(), (key.clone(), now));
-        Ok(key)
     }
 }
 

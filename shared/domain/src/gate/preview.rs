@@ -20,10 +20,13 @@ const DRAWN_MAX: usize = 60;
 /// Most rows of the table, which has to fit into one outcome's body.
 const ROWS_MAX: usize = 60;
 
-/// How a `preview` check ends: it always passes, and tells what it foresees.
+/// How a `preview` check ends: it always passes, and tells what it foresees. A `speculative` run is never applied.
 #[must_use]
-pub fn preview(foreseen: &Foreseen, now: Timestamp) -> Ended {
-    let whole = summary(foreseen);
+pub fn preview(foreseen: &Foreseen, speculative: bool, now: Timestamp) -> Ended {
+    let mut whole = summary(foreseen);
+    if speculative && foreseen.runs() > 0 {
+        whole.description.push_str(", if this were applied: the run only plans");
+    }
     let message = whole.description.clone();
     let steps = foreseen.steps.iter().enumerate();
     let runs = steps.flat_map(|(n, step)| step.iter().map(move |step| run(n + 1, step)));

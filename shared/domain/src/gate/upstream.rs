@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decide::decide;
 use crate::facts::Facts;
-use crate::gate::check::Unsettled;
+use crate::gate::check::{Stage, Unsettled};
 use crate::gate::execution::{CheckVerdict, Ended};
 use crate::gate::outcome::{Level, Outcome, Tag};
+use crate::gate::request::TaskRequest;
 use crate::graph::Graph;
 use crate::names::Workspace;
 use crate::policy::Policy;
 use crate::ports::FactStore;
 use crate::reach::{ReachError, with_ancestors};
+use crate::run::Standing;
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
 
@@ -20,38 +22,36 @@ use crate::verdict::Verdict;
 pub struct Upstream {
     /// Workspaces above that move, and how: what they offer may change any moment.
     pub unsettled: Vec<(Workspace, String)>,
-    /// Workspaces that are read and have changed since the run was created, and in which outputs.
+    /// Workspaces that are read and have changed since the plan was made, and in which outputs.
     pub newer: Vec<(Workspace, Vec<String>)>,
+    /// Nothing is known of the workspace itself.
+    pub unknown: bool,
 }
 
-/// Looks at everything above `workspace`, one of whose runs was created at `run_created_at`.
+/// Looks at everything above the workspace whose run asks.
 pub async fn upstream(
     store: &impl FactStore,
-    workspace: &Workspace,
-    run_created_at: Timestamp,
+    request: &TaskRequest,
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Upstream, ReachError> {
+    let workspace = &request.workspace;
     let known = with_ancestors(store, &BTreeSet::from([workspace.clone()])).await?;
     let facts = known.into_iter().map(|(name, known)| (name, known.facts)).collect();
-    Ok(seen(facts, workspace, run_created_at, policy, now))
+    Ok(seen(facts, request, policy, now))
 }
 
-fn seen(
-    facts: BTreeMap<Workspace, Facts>,
-    workspace: &Workspace,
-    run_created_at: Timestamp,
-    policy: &Policy,
-    now: Timestamp,
-) -> Upstream {
+fn seen(facts: BTreeMap<Workspace, Facts>, request: &TaskRequest, policy: &Policy, now: Timestamp) -> Upstream {
     let graph = Graph::new(facts);
     let mut upstream = Upstream::default();
-    let Some(own) = graph.number(workspace) else { return upstream };
+    let Some(own) = graph.number(&request.workspace) else { return Upstream { unknown: true, ..upstream } };
+    let planned_at = planned_at(request, graph.facts(own));
     for (number, (name, edge)) in graph.producers(own).iter().zip(graph.edges(own)) {
         let producer = graph.facts(*number);
         let unseen = edge.unseen_in(producer);
-        let newer = producer.state.as_ref().is_some_and(|state| state.created_at > run_created_at && !state.baseline);
-        if newer && !unseen.is_empty() {
+        let later =
+            |planned_at| producer.state.as_ref().is_some_and(|state| state.created_at > planned_at && !state.baseline);
+        if planned_at.is_some_and(later) && !unseen.is_empty() {
             upstream.newer.push((name.clone(), unseen.into_iter().map(str::to_owned).collect()));
         }
     }
@@ -80,6 +80,18 @@ fn seen(
     upstream
 }
 
+/// When the plan was made, at the latest, if it is old enough for something to have changed since: right after the plan
+/// nothing has, and before it there is none.
+fn planned_at(request: &TaskRequest, own: &Facts) -> Option<Timestamp> {
+    match request.stage {
+        Stage::PrePlan | Stage::PostPlan => None,
+        Stage::PreApply | Stage::PostApply => {
+            let run = own.active.get(&request.run).filter(|run| run.standing >= Standing::AwaitingPerson);
+            Some(run.map_or(request.run_created_at, |run| run.since))
+        }
+    }
+}
+
 impl Upstream {
     /// What that means for the run; None if it is to be looked at again.
     #[must_use]
@@ -89,11 +101,7 @@ impl Upstream {
             Unsettled::Fail | Unsettled::Wait => (CheckVerdict::Failed, Level::Error),
         };
         if self.unsettled.is_empty() && self.newer.is_empty() {
-            return Some(Ended::new(
-                now,
-                CheckVerdict::Passed,
-                "everything above is settled, and the plan has seen it",
-            ));
+            return Some(Ended::new(now, CheckVerdict::Passed, self.sentence()));
         }
         // Waiting does not make an old plan new.
         if unsettled == Unsettled::Wait && self.newer.is_empty() {
@@ -112,6 +120,8 @@ impl Upstream {
         let moving = names(self.unsettled.iter().map(|(name, _)| name).collect());
         let newer = names(self.newer.iter().map(|(name, _)| name).collect());
         match (self.unsettled.is_empty(), self.newer.is_empty()) {
+            (true, true) if self.unknown => "nothing is known yet of what this workspace reads".to_owned(),
+            (true, true) => "everything above is settled".to_owned(),
             (_, true) => format!("{moving} above is not settled yet"),
             (true, false) => format!("the plan is older than what it reads of {newer}: start a new run"),
             (false, false) => {
@@ -123,7 +133,7 @@ impl Upstream {
     fn outcomes(&self, level: Level) -> Vec<Outcome> {
         let newer = self.newer.iter().map(|(name, outputs)| Outcome {
             id: format!("newer.{}", name.name),
-            description: format!("{} has changed {} since the run was created", name.short(), outputs.join(", ")),
+            description: format!("{} has changed {} since the plan was made", name.short(), outputs.join(", ")),
             tags: vec![Tag::new("Status", "Plan is stale", level)],
             body: Some("Start a new run: its plan will be made on what is true now.".to_owned()),
             url: None,

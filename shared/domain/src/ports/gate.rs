@@ -76,7 +76,7 @@ pub trait GateStore: Sync {
     fn token(&self, result: &TaskResultId) -> impl Future<Output = Result<Option<Sealed>, StoreError>> + Send;
 
     /// Writes down how far a check has come, and wakes whom it wakes, in one transaction. [`StoreError::Conflict`] if
-    /// the guard does not hold.
+    /// the guard does not hold, or there would be something to tell and the last word is decided.
     fn advance(&self, guard: Guard<'_>, step: &Advance<'_>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Writes down what HCP Terraform was told, if that is still at `version`, else [`StoreError::Conflict`]. With

@@ -2,11 +2,11 @@
 
 use secrecy::SecretString;
 use sluice_domain::gate::{CallbackUrl, Original, Stage, TaskRequest};
-use sluice_domain::{Host, InvalidName, TaskName, Timestamp, Workspace};
+use sluice_domain::{Host, InvalidName, TaskName, TaskResultId, Timestamp, Workspace};
 
 use super::members::Members;
 use super::origin::{NotOurs, Origin};
-use super::timestamp::{InvalidTimestamp, parse_timestamp};
+use super::timestamp::parse_timestamp;
 use crate::signature::Verified;
 
 /// What HCP Terraform sends for a token when a run task is created or changed: nothing is asked, it looks whether
@@ -68,15 +68,6 @@ pub enum MalformedRequest {
         #[source]
         source: InvalidName,
     },
-    /// A timestamp that is none.
-    #[error("{field} is not valid")]
-    Time {
-        /// Which.
-        field: &'static str,
-        /// What is wrong with it.
-        #[source]
-        source: InvalidTimestamp,
-    },
     /// A stage that is none.
     #[error("stage is none of pre_plan, post_plan, pre_apply and post_apply")]
     Stage,
@@ -129,11 +120,12 @@ fn request(body: &Members, door: &Door<'_>) -> Result<TaskRequest, MalformedRequ
         .map_err(|source| MalformedRequest::Name { field: "workspace_name", source })?;
     let callback = "task_result_callback_url";
     Ok(TaskRequest {
-        result: parsed(body, "task_result_id")?,
+        result: parsed::<TaskResultId>(body, "task_result_id")?.of(door.task),
         task: door.task.clone(),
         stage: stage(&required(body, "stage")?)?,
         run: parsed(body, "run_id")?,
-        run_created_at: instant(body, "run_created_at")?,
+        // Little hangs on it: without one, the run is taken to be as old as the request.
+        run_created_at: instant(body, "run_created_at").unwrap_or(door.received_at),
         workspace,
         workspace_id: parsed(body, "workspace_id")?,
         speculative: body.read("is_speculative").unwrap_or(false),
@@ -142,9 +134,23 @@ fn request(body: &Members, door: &Door<'_>) -> Result<TaskRequest, MalformedRequ
         configuration: url(body, "configuration_version_download_url", door.origin)?,
         outcomes: takes_outcomes(body),
         received_at: door.received_at,
-        original: Original(body.to_json()),
+        original: Original(without_addresses(body).to_json()),
     })
 }
+
+/// The same with null for each of its addresses: part of them may be secret, and they are for nobody else.
+fn without_addresses(body: &Members) -> Members {
+    let mut body = body.clone();
+    for name in ADDRESSES {
+        if body.get(name).is_some() {
+            body.set(name, "", &None::<&str>);
+        }
+    }
+    body
+}
+
+/// The members of a request that say where HCP Terraform is to be reached about it.
+const ADDRESSES: [&str; 3] = ["task_result_callback_url", "plan_json_api_url", "configuration_version_download_url"];
 
 /// What the sender can do, by its right name and by the one that programs made of go-tfe's types send.
 pub(super) const CAPABILITIES: [&str; 2] = ["capabilities", "capabilitites"];
@@ -162,8 +168,8 @@ fn parsed<T: std::str::FromStr<Err = InvalidName>>(body: &Members, field: &'stat
     required(body, field)?.parse().map_err(|source| MalformedRequest::Name { field, source })
 }
 
-fn instant(body: &Members, field: &'static str) -> Result<Timestamp, MalformedRequest> {
-    parse_timestamp(&required(body, field)?).map_err(|source| MalformedRequest::Time { field, source })
+fn instant(body: &Members, field: &'static str) -> Option<Timestamp> {
+    parse_timestamp(&body.text(field)?).ok()
 }
 
 fn stage(word: &str) -> Result<Stage, MalformedRequest> {

@@ -171,14 +171,18 @@ fn a_report_is_cut_to_what_hcp_terraform_takes() {
         body: Some(lines.clone()),
         url: Some(format!("https://x.example/{long}")),
     };
-    let outcomes = (0..400).map(outcome).collect();
-    let report =
-        Report { status: ReportStatus::Failed, message: long.clone(), url: Some("not a url".into()), outcomes }.cut();
+    let reported = |outcomes: Vec<Outcome>| {
+        let url = Some("not a url".into());
+        Report { status: ReportStatus::Failed, message: long.clone(), url, outcomes }.cut()
+    };
+    let report = reported((0..400).map(outcome).collect());
     assert_eq!(report.message.chars().count(), 1000);
     assert_eq!(report.url, None);
-    assert_eq!(report.outcomes.len(), 250);
-    assert_eq!(report.outcomes[249].description, "151 more outcomes are left out: there are too many to be shown");
-    for outcome in &report.outcomes[..249] {
+    let (last, kept) = report.outcomes.split_last().unwrap();
+    assert!(last.description.ends_with("more outcomes are left out: there are too many to be shown"));
+    let bytes: usize = kept.iter().map(|outcome| serde_json::to_string(outcome).unwrap().len()).sum();
+    assert!((500_000..=1_000_000).contains(&bytes), "{bytes}");
+    for outcome in kept {
         assert!(outcome.id.chars().count() <= 64 && outcome.description.chars().count() <= 1000);
         let body = outcome.body.as_ref().unwrap();
         assert!(
@@ -190,6 +194,10 @@ fn a_report_is_cut_to_what_hcp_terraform_takes() {
         assert!(headings.iter().all(|name| outcome.tags.iter().filter(|tag| tag.heading == **name).count() <= 32));
         assert_eq!(outcome.url, None);
     }
+    let short = |n: usize| Outcome { id: format!("{n}"), description: "short".into(), ..Outcome::default() };
+    let report = reported((0..400).map(short).collect());
+    assert_eq!(report.outcomes.len(), 250);
+    assert_eq!(report.outcomes[249].description, "151 more outcomes are left out: there are too many to be shown");
     let empty = Report { status: ReportStatus::Passed, message: " ".into(), url: None, outcomes: Vec::new() }.cut();
     assert_eq!(empty.message, "passed");
 }

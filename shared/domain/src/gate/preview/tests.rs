@@ -30,7 +30,7 @@ fn diamond() -> Foreseen {
 
 #[test]
 fn a_wave_is_told_in_a_sentence() {
-    let sentences = |foreseen: &Foreseen| preview(foreseen, Timestamp(0)).message;
+    let sentences = |foreseen: &Foreseen| preview(foreseen, false, Timestamp(0)).message;
     expect![
         "2 workspaces will run after this, because of cidr, vpc_id, and up to 1 more below them, step by step; 1 is held"
     ]
@@ -51,7 +51,7 @@ fn a_wave_is_told_in_a_sentence() {
 
 #[test]
 fn the_first_outcome_shows_the_wave_as_a_table_and_a_picture() {
-    let end = preview(&diamond(), Timestamp(0));
+    let end = preview(&diamond(), false, Timestamp(0));
     expect![[r#"
         | step | workspace | because of |
         |---|---|---|
@@ -87,7 +87,7 @@ fn the_first_outcome_shows_the_wave_as_a_table_and_a_picture() {
 fn how_bad_it_is_grows_with_the_wave() {
     let severity = |runs: usize| {
         let steps = (0..runs).map(|n| step(&format!("w{n}"), "run", &[("network", &["id"])])).collect();
-        let end = preview(&foreseen(&["id"], vec![steps], vec![]), Timestamp(0));
+        let end = preview(&foreseen(&["id"], vec![steps], vec![]), false, Timestamp(0));
         format!("{} {}", end.outcomes[0].tags[0].label, end.outcomes[0].tags[0].level.as_str())
     };
     for (runs, expect) in
@@ -100,7 +100,7 @@ fn how_bad_it_is_grows_with_the_wave() {
 #[test]
 fn a_name_that_is_not_plain_becomes_no_markdown() {
     let steps = vec![vec![step("app", "run", &[("network", &["a|b\"<script>`"])])]];
-    let end = preview(&foreseen(&["a|b\"<script>`"], steps, vec![]), Timestamp(0));
+    let end = preview(&foreseen(&["a|b\"<script>`"], steps, vec![]), false, Timestamp(0));
     for outcome in &end.outcomes {
         for text in [Some(&outcome.description), outcome.body.as_ref()].into_iter().flatten() {
             assert!(!text.contains("<script>") && !text.contains("a|b"), "{text}");

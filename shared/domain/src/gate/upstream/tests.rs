@@ -1,6 +1,7 @@
 use super::*;
 use crate::digest::of_texts;
 use crate::facts::{ActiveRun, Edge, Outputs, StateFacts};
+use crate::gate::request::{CallbackUrl, Original};
 use crate::run::Standing;
 
 const RUN_CREATED: Timestamp = Timestamp(1_000);
@@ -37,7 +38,27 @@ fn running(facts: &mut BTreeMap<Workspace, Facts>, name: &str) {
 }
 
 fn told(facts: BTreeMap<Workspace, Facts>, unsettled: Unsettled) -> String {
-    let upstream = seen(facts, &workspace("app"), RUN_CREATED, &Policy::default(), Timestamp(2_000));
+    told_at(Stage::PreApply, facts, unsettled)
+}
+
+fn told_at(stage: Stage, facts: BTreeMap<Workspace, Facts>, unsettled: Unsettled) -> String {
+    let request = TaskRequest {
+        result: "taskrs-1".parse().unwrap(),
+        task: "guard".parse().unwrap(),
+        stage,
+        run: "run-9".parse().unwrap(),
+        run_created_at: RUN_CREATED,
+        workspace: workspace("app"),
+        workspace_id: "ws-1".parse().unwrap(),
+        speculative: false,
+        callback: CallbackUrl(String::new()),
+        plan: None,
+        configuration: None,
+        outcomes: true,
+        received_at: Timestamp(2_000),
+        original: Original::default(),
+    };
+    let upstream = seen(facts, &request, &Policy::default(), Timestamp(2_000));
     match upstream.judge(unsettled, Timestamp(2_000)) {
         Some(end) => format!("{}: {}", end.verdict, end.message),
         None => format!("waits: {}", upstream.sentence()),
@@ -46,9 +67,10 @@ fn told(facts: BTreeMap<Workspace, Facts>, unsettled: Unsettled) -> String {
 
 #[test]
 fn where_nothing_moves_and_nothing_is_newer_it_passes() {
-    let calm = "passed: everything above is settled, and the plan has seen it";
+    let calm = "passed: everything above is settled";
     assert_eq!(told(world("net\napp reads net"), Unsettled::Fail), calm);
-    assert_eq!(told(BTreeMap::new(), Unsettled::Fail), calm);
+    let unknown = "passed: nothing is known yet of what this workspace reads";
+    assert_eq!(told(BTreeMap::new(), Unsettled::Fail), unknown);
     // What runs below or beside is no concern of its own.
     let mut facts = world("net\napp reads net\nother reads net");
     running(&mut facts, "app");
@@ -82,12 +104,30 @@ fn a_plan_older_than_what_it_reads_is_stale_and_waiting_does_not_mend_it() {
     // What changed before the run was created, its plan has seen.
     let mut facts = world("net\napp reads net");
     changed(&mut facts, "net", 500);
-    assert_eq!(told(facts, Unsettled::Fail), "passed: everything above is settled, and the plan has seen it");
+    assert_eq!(told(facts, Unsettled::Fail), "passed: everything above is settled");
+}
+
+#[test]
+fn before_the_plan_and_right_after_it_nothing_is_newer_than_the_plan() {
+    let mut facts = world("net\napp reads net");
+    changed(&mut facts, "net", 1_500);
+    for stage in [Stage::PrePlan, Stage::PostPlan] {
+        assert_eq!(told_at(stage, facts.clone(), Unsettled::Wait), "passed: everything above is settled");
+    }
+    // Where it is known when the plan was there, that counts, rather than when the run was created.
+    let planned = ActiveRun {
+        created_at: RUN_CREATED,
+        standing: Standing::AwaitingPerson,
+        since: Timestamp(1_600),
+        inputs: None,
+    };
+    facts.get_mut(&workspace("app")).unwrap().active.insert("run-9".parse().unwrap(), planned);
+    assert_eq!(told(facts, Unsettled::Fail), "passed: everything above is settled");
 }
 
 #[test]
 fn what_it_is_in_a_cycle_with_is_not_above_it() {
     let mut facts = world("net reads app\napp reads net");
     running(&mut facts, "net");
-    assert_eq!(told(facts, Unsettled::Fail), "passed: everything above is settled, and the plan has seen it");
+    assert_eq!(told(facts, Unsettled::Fail), "passed: everything above is settled");
 }
