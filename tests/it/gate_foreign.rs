@@ -39,20 +39,21 @@ fn variable(name: &str) -> Option<String> {
 /// How a checker is started.
 #[derive(Debug)]
 struct Program {
-    program: String,
+    file: String,
     arguments: String,
+    /// Of its URL.
     path: String,
 }
 
 impl Program {
     fn go_tfe() -> Option<Self> {
-        let program = variable("SLUICE_GO_TFE_CHECKER")?;
-        Some(Self { program, arguments: String::new(), path: "/".to_owned() })
+        let file = variable("SLUICE_GO_TFE_CHECKER")?;
+        Some(Self { file, arguments: String::new(), path: "/".to_owned() })
     }
 
     fn other() -> Option<Self> {
         Some(Self {
-            program: variable("SLUICE_CHECKER")?,
+            file: variable("SLUICE_CHECKER")?,
             arguments: variable("SLUICE_CHECKER_ARGUMENTS").unwrap_or_default(),
             path: variable("SLUICE_CHECKER_PATH").unwrap_or_else(|| "/".to_owned()),
         })
@@ -81,7 +82,7 @@ impl Checker {
         drop(listener);
         let port = address.port().to_string();
         let argument = |argument: &str| argument.replace("{port}", &port).replace("{key}", key);
-        let child = Command::new(&program.program)
+        let child = Command::new(&program.file)
             .args(program.arguments.split_whitespace().map(argument))
             .env_clear()
             .envs([("PORT", port.as_str()), ("HMAC_KEY", key), ("DENY", DENIED)])
