@@ -37,10 +37,11 @@ impl Facts {
         let same = |(name, read): (&Workspace, &TaughtRead)| {
             self.producers.get(name).is_some_and(|edge| edge.live() && edge.uses == read.uses)
         };
-        let unused = |edge: &Edge| edge.uses.as_ref().is_some_and(BTreeSet::is_empty);
-        let gone = |(name, edge): (&Workspace, &Edge)| {
-            edge.live() && !taught.reads.contains_key(name) && (edge.found.contains(&Found::Plan) || !unused(edge))
+        let settled = |edge: &Edge| {
+            let unused = edge.uses.as_ref().is_some_and(BTreeSet::is_empty);
+            !edge.live() || unused && !edge.found.contains(&Found::Plan)
         };
+        let gone = |(name, edge): (&Workspace, &Edge)| !taught.reads.contains_key(name) && !settled(edge);
         !taught.reads.iter().all(same) || self.producers.iter().any(gone)
     }
 

@@ -1,13 +1,22 @@
 //! What a gate teaches: it is shown plans, and keeps what they say until their runs end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_domain::ports::{FactStore, Known, StoreError, Write};
 use sluice_domain::{RunId, Standing, TaughtRead, Workspace};
 
 use crate::hcp::Way;
 use crate::ports::Port;
-use crate::world::World;
+use crate::world::{Event, World};
+
+/// The plans that Sluice was shown.
+#[derive(Debug, Default)]
+pub struct Plans {
+    /// The run of which it keeps the plan, by workspace.
+    pub kept: BTreeMap<Workspace, RunId>,
+    /// Runs of which it had the plan when it took in their end.
+    pub told: BTreeSet<usize>,
+}
 
 /// How often a commit is tried again because facts changed underneath.
 const CONFLICTS_MAX: usize = 8;
@@ -34,6 +43,13 @@ pub(crate) async fn teach(
 }
 
 impl World {
+    /// Has the plan of a run shown.
+    pub(crate) fn show_plan(&mut self, run: usize) {
+        for after in self.weather("plan", false) {
+            self.at(self.now + after, Event::Plan(run));
+        }
+    }
+
     /// What the plan of a run says, and of which workspace.
     pub(crate) fn plan_of(&self, run: usize) -> (Workspace, BTreeMap<Workspace, TaughtRead>) {
         let number = self.hcp.runs[run].workspace;
@@ -49,7 +65,7 @@ impl World {
         let alone = others.all(|other| second(*other) != second(run));
         // Before Sluice was there, plans were shown too.
         let planted = self.scenario.known && made.ended == Some(0) && self.hcp.sites[made.workspace].spec.habits.gated;
-        made.way == Way::Whole && (planted || alone && self.told.contains(&run))
+        made.way == Way::Whole && (planted || alone && self.plans.told.contains(&run))
     }
 
     /// The run by whose plan Sluice has to know what the workspace reads and uses. None where anything may be used: its

@@ -9,6 +9,7 @@ use crate::scenario::Spec;
 
 /// How a workspace's configuration goes about what it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each may go with each")]
 pub struct Habits {
     /// Only its first output follows from its inputs, and the others change every second time.
     pub splits: bool,
@@ -35,6 +36,19 @@ impl Spec {
         !self.habits.partly || self.toss(program, read, output) & 1 == 1
     }
 
+    /// Counts the programs that read or used something else than the one before: what follows from them never comes
+    /// back as it was.
+    #[must_use]
+    pub fn edition(&self, program: u64) -> u64 {
+        let uses = |program: u64| -> Vec<bool> {
+            let each = |read: usize| (0..2).map(move |output| (read, output));
+            let reads: Vec<usize> = self.reads_in(program).collect();
+            let used = |(read, output)| reads.contains(&read) && self.uses(program, read, output);
+            self.reads.iter().copied().flat_map(each).map(used).collect()
+        };
+        (1..=program).filter(|program| uses(*program) != uses(program - 1)).count() as u64
+    }
+
     fn toss(&self, program: u64, read: usize, output: usize) -> u64 {
         mix(mix(program, read as u64 + 1), mix(output as u64, self.habits.salt.into())) >> 7
     }
@@ -48,8 +62,8 @@ impl Hcp {
         let spec = &self.sites[run.workspace].spec;
         let taught = |(read, name): (usize, Workspace)| {
             let outputs = 0..usize::from(self.sites[read].spec.outputs);
-            let used = outputs.filter(|output| spec.uses(run.program, read, *output));
-            let uses = spec.habits.partly.then(|| used.map(|output| format!("o{output}")).collect());
+            let outputs = outputs.filter(|output| spec.uses(run.program, read, *output));
+            let uses = spec.habits.partly.then(|| outputs.map(|output| format!("o{output}")).collect());
             (name.clone(), TaughtRead { addresses: [format!("data.planned.{}", name.name)].into(), uses })
         };
         run.saw.iter().map(|(read, seen)| taught((*read, seen.name.clone()))).collect()

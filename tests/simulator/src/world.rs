@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
 use sluice_domain::ports::{StoreError, TerraformError, Write};
-use sluice_domain::{Order, RunId, StateVersionId, Survey, SurveyScope, Timestamp, WorkKey, Workspace};
+use sluice_domain::{Order, StateVersionId, Survey, SurveyScope, Timestamp, WorkKey, Workspace};
 
 use crate::faults::{FaultKind, Injected};
+use crate::gate::Plans;
 use crate::hcp::{Hcp, Notice, Timer, name};
 use crate::mutation::Mutation;
 use crate::scenario::{MINUTE, SECOND, Scenario};
@@ -107,10 +108,8 @@ pub struct World {
     pub orders: BTreeMap<String, (u64, Workspace, Order)>,
     /// When the end of a run was taken in.
     pub taken_in: BTreeMap<usize, u64>,
-    /// The run of which Sluice keeps the plan, by workspace.
-    pub kept: BTreeMap<Workspace, RunId>,
-    /// Runs of which it had the plan when it took in their end.
-    pub told: BTreeSet<usize>,
+    /// The plans that Sluice was shown.
+    pub plans: Plans,
     /// When a state version was first among the facts.
     pub read_at: BTreeMap<StateVersionId, u64>,
     /// Turns and requests to HCP Terraform.
@@ -154,8 +153,7 @@ impl World {
             markers: BTreeMap::new(),
             orders: BTreeMap::new(),
             taken_in: BTreeMap::new(),
-            kept: BTreeMap::new(),
-            told: BTreeSet::new(),
+            plans: Plans::default(),
             read_at: BTreeMap::new(),
             meter: Meter::default(),
             made_in_hour: BTreeMap::new(),
@@ -328,9 +326,7 @@ impl World {
             self.send_notice(&notice);
         }
         for run in std::mem::take(&mut self.hcp.shown) {
-            for after in self.weather("plan", false) {
-                self.at(self.now + after, Event::Plan(run));
-            }
+            self.show_plan(run);
         }
         for key in std::mem::take(&mut self.table.bells) {
             let times = self.weather("doorbell", false);
@@ -363,7 +359,7 @@ impl World {
     }
 
     /// After how long each copy of a message arrives.
-    fn weather(&mut self, what: &'static str, must_arrive: bool) -> Vec<u64> {
+    pub(crate) fn weather(&mut self, what: &'static str, must_arrive: bool) -> Vec<u64> {
         let faults = self.scenario.faults;
         let mut after = self.rng.u64(20..800);
         if self.chance(faults.lose) {

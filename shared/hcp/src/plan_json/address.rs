@@ -11,6 +11,17 @@ pub(super) struct Declared {
     pub(super) resource: String,
 }
 
+impl Declared {
+    /// Its address, if there is one instance of it and of its module.
+    pub(super) fn address(&self) -> String {
+        let mut address = String::new();
+        for call in self.module.split('.').filter(|call| !call.is_empty()) {
+            address.extend(["module.", call, "."]);
+        }
+        address + &self.resource
+    }
+}
+
 /// Where the instance of that address is declared: `module.a["x"].data.t.n[0]` is `data.t.n` of the module `a`.
 pub(super) fn declared(address: &str) -> Declared {
     let mut names = without_keys(address);

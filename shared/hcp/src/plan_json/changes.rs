@@ -18,9 +18,10 @@ impl<'de> Sink<'de> for OutputChanges<'_> {
             let action = match change.actions {
                 Actions { create: true, delete: false, .. } => OutputAction::Created,
                 Actions { delete: true, create: false, .. } => OutputAction::Deleted,
-                Actions { create: true, .. } | Actions { update: true, .. } => OutputAction::Updated,
                 // Something that Terraform has learned since is a change rather than none.
-                Actions { other: true, .. } => OutputAction::Updated,
+                Actions { create: true, .. } | Actions { update: true, .. } | Actions { other: true, .. } => {
+                    OutputAction::Updated
+                }
                 _ if change.unknown => OutputAction::Updated,
                 _ => continue,
             };

@@ -372,38 +372,3 @@ impl<'de> Sink<'de> for Element<'_> {
         Expressions { gathered: self.gathered, module: self.module }.object(map)
     }
 }
-
-impl Module {
-    /// Takes in that an output is used, or any. How many bytes of names that added.
-    fn use_output(&mut self, resource: &str, output: Option<&str>) -> usize {
-        let mut bytes = 0;
-        if !self.uses.contains_key(resource) {
-            bytes += resource.len();
-            self.uses.insert(resource.to_owned(), Some(BTreeSet::new()));
-        }
-        let Some(uses) = self.uses.get_mut(resource) else { return bytes };
-        match (uses.as_mut(), output) {
-            (Some(known), Some(output)) if !known.contains(output) => {
-                bytes += output.len();
-                known.insert(output.to_owned());
-            }
-            (_, None) => *uses = None,
-            _ => {}
-        }
-        bytes
-    }
-
-    fn use_outputs(&mut self, resource: &str, uses: super::address::Uses) {
-        match uses {
-            Some(outputs) => {
-                self.uses.entry(resource.to_owned()).or_insert_with(|| Some(BTreeSet::new()));
-                for output in &outputs {
-                    self.use_output(resource, Some(output));
-                }
-            }
-            None => {
-                self.use_output(resource, None);
-            }
-        }
-    }
-}

@@ -45,7 +45,7 @@ impl PlanError {
         match error.classify() {
             Category::Io => {
                 let error = io::Error::from(error);
-                let too_deep = error.get_ref().is_some_and(|inner| inner.is::<TooDeep>());
+                let too_deep = error.get_ref().and_then(|inner| inner.downcast_ref::<TooDeep>()).is_some();
                 if too_deep { Self::TooDeep } else { Self::Read(error) }
             }
             Category::Eof => Self::Truncated,

@@ -54,6 +54,42 @@ pub(super) struct Module {
     pub(super) data: BTreeMap<String, Constant>,
 }
 
+impl Module {
+    /// Takes in that an output is used, or any. How many bytes of names that added.
+    pub(super) fn use_output(&mut self, resource: &str, output: Option<&str>) -> usize {
+        let mut bytes = 0;
+        if !self.uses.contains_key(resource) {
+            bytes += resource.len();
+            self.uses.insert(resource.to_owned(), Some(BTreeSet::new()));
+        }
+        let Some(uses) = self.uses.get_mut(resource) else { return bytes };
+        match (uses.as_mut(), output) {
+            (Some(known), Some(output)) if !known.contains(output) => {
+                bytes += output.len();
+                known.insert(output.to_owned());
+            }
+            (_, None) => *uses = None,
+            _ => {}
+        }
+        bytes
+    }
+
+    /// Takes in all that a part of the module uses.
+    pub(super) fn use_outputs(&mut self, resource: &str, uses: Uses) {
+        match uses {
+            Some(outputs) => {
+                self.uses.entry(resource.to_owned()).or_insert_with(|| Some(BTreeSet::new()));
+                for output in &outputs {
+                    self.use_output(resource, Some(output));
+                }
+            }
+            None => {
+                self.use_output(resource, None);
+            }
+        }
+    }
+}
+
 /// A data source, as far as the configuration tells what it reads.
 pub(super) struct Constant {
     pub(super) kind: Kind,
@@ -169,21 +205,7 @@ impl Gathered {
     pub(super) fn finish(mut self, workspace: &Workspace) -> PlanFindings {
         let mut reads: BTreeMap<Workspace, TaughtRead> = BTreeMap::new();
         let mut unresolved = BTreeSet::new();
-        let declared_reads = std::mem::take(&mut self.instances).into_iter().map(|(address, it)| {
-            let declared = declared(&address);
-            (address, declared, it)
-        });
-        let mut seen: BTreeSet<Declared> = BTreeSet::new();
-        let mut found = Vec::new();
-        for (address, declared, instance) in declared_reads {
-            seen.insert(declared.clone());
-            // What only a state still shows is not read any more.
-            if self.is_declared(&declared) {
-                found.push((address, declared, instance));
-            }
-        }
-        found.extend(self.unseen(&seen));
-        for (address, declared, instance) in found {
+        for (address, declared, instance) in self.data_sources() {
             if instance.unknown || instance.sources.is_empty() {
                 unresolved.insert(address);
                 continue;
@@ -213,6 +235,22 @@ impl Gathered {
         }
     }
 
+    /// The instances of data sources that the configuration has.
+    fn data_sources(&mut self) -> Vec<(String, Declared, Instance)> {
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        for (address, instance) in std::mem::take(&mut self.instances) {
+            let declared = declared(&address);
+            seen.insert(declared.clone());
+            // What only a state still shows is not read any more.
+            if self.is_declared(&declared) {
+                found.push((address, declared, instance));
+            }
+        }
+        found.extend(self.unseen(&seen));
+        found
+    }
+
     /// Whether the configuration has that data source. Of a plan without configuration that is not known.
     fn is_declared(&self, declared: &Declared) -> bool {
         let module = self.modules.get(&declared.module);
@@ -229,10 +267,8 @@ impl Gathered {
                 if seen.contains(&declared) || repeated || constant.repeated {
                     continue;
                 }
-                let calls = module.split('.').filter(|call| !call.is_empty());
-                let path: String = calls.map(|call| format!("module.{call}.")).collect();
                 let sources = if constant.follows { Vec::new() } else { vec![constant.read.source(constant.kind)] };
-                let address = format!("{path}{}", declared.resource);
+                let address = declared.address();
                 unseen.push((address, declared, Instance { sources, unknown: false }));
             }
         }

@@ -39,14 +39,14 @@ impl World {
             match write {
                 Write::Facts { workspace, facts, .. } => {
                     for run in facts.ended.iter().filter_map(number_of) {
-                        if !self.taken_in.contains_key(&run) && self.kept.get(workspace) == Some(&run_id(run)) {
-                            self.told.insert(run);
+                        if !self.taken_in.contains_key(&run) && self.plans.kept.get(workspace) == Some(&run_id(run)) {
+                            self.plans.told.insert(run);
                         }
                         self.taken_in.entry(run).or_insert(self.now);
                     }
                     match &facts.taught {
-                        Some(taught) => drop(self.kept.insert(workspace.clone(), taught.run.clone())),
-                        None => drop(self.kept.remove(workspace)),
+                        Some(taught) => drop(self.plans.kept.insert(workspace.clone(), taught.run.clone())),
+                        None => drop(self.plans.kept.remove(workspace)),
                     }
                     if let Some(state) = &facts.state {
                         self.read_at.entry(state.version.clone()).or_insert(self.now);

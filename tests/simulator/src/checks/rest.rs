@@ -85,10 +85,10 @@ impl World {
     /// taken for destroyed.
     fn was_known(&self, number: usize) -> bool {
         let site = &self.hcp.sites[number];
-        let earlier = site.states.iter().rev().skip(1).filter_map(|state| state.run);
-        let mut heard = earlier.filter(|run| self.taken_in.contains_key(run));
+        let mut earlier = site.states.iter().rev().skip(1);
+        let read = earlier.any(|state| !state.empty && self.read_at.contains_key(&state.version));
         // Under a name that it has only had since, nothing was known of it.
-        site.renames == 0 && (self.scenario.known && site.generation == 0 || heard.next().is_some())
+        site.renames == 0 && (self.scenario.known && site.generation == 0 || read)
     }
 
     /// Nobody has a dead letter that nothing explains.

@@ -76,7 +76,7 @@ fn evaluate<'a>(
     inputs: impl Iterator<Item = (usize, &'a Values)>,
 ) -> (Values, u64) {
     let alone = mix(number as u64 + 1, own);
-    let mut whole = alone;
+    let mut whole = mix(alone, spec.edition(program));
     for (read, values) in inputs {
         whole = mix(whole, read as u64);
         let used = values.iter().enumerate().filter(|(output, _)| spec.uses(program, read, *output));

@@ -80,10 +80,10 @@ fn a_dynamic_block_may_use_anything() {
     assert!(!plan.contains("outputs.cidrs"), "terraform leaves out what a dynamic block refers to");
     check(
         plan,
-        &expect![[r#"
+        &expect![[r"
         net data.terraform_remote_state.net: *
         create 1 read 0 no-op 0
         1.11.4 (Some(true), Some(true), false)
-    "#]],
+    "]],
     );
 }
