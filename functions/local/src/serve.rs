@@ -62,12 +62,12 @@ pub async fn run(options: &cli::Serve, vars: &BTreeMap<String, String>) -> Resul
         definitions.store(&parts.table).await?;
     }
     let address = parts.terraform.url.clone();
-    let public_url = format!("http://{}", options.listen);
-    parts.gate.checks.public_url.get_or_insert(public_url);
-    let functions = functions(parts)?;
     let failed = |error| ServeError::Listen(options.listen, error);
     let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
     let listen = listener.local_addr().map_err(failed)?;
+    // With port 0 only the listener knows where it is.
+    parts.gate.checks.public_url.get_or_insert(format!("http://{listen}"));
+    let functions = functions(parts)?;
     let told_to_stop = crate::signal::told_to_stop();
     info!("listening on http://{listen}, beside {address}: send notifications to /notifications");
     let served = host::serve(functions, listener, told_to_stop).await;
