@@ -32,29 +32,29 @@ use crate::world::{Settings, TOKEN, add, build};
 
 /// When the process dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Death {
+pub enum Death {
     Before(usize),
     After(usize),
 }
 
 /// One process's life, counted in effects.
-struct Life {
-    effects: AtomicUsize,
+pub struct Life {
+    pub effects: AtomicUsize,
     death: Option<Death>,
     dead: AtomicBool,
 }
 
 impl Life {
-    fn new(death: Option<Death>) -> Arc<Self> {
+    pub fn new(death: Option<Death>) -> Arc<Self> {
         Arc::new(Self { effects: AtomicUsize::new(0), death, dead: AtomicBool::new(false) })
     }
 
-    fn dead(&self) -> bool {
+    pub fn dead(&self) -> bool {
         self.dead.load(Ordering::SeqCst)
     }
 
     /// Does something that leaves a trace, unless the process dies first.
-    async fn effect<R, E>(&self, effect: impl Future<Output = Result<R, E>>, error: fn() -> E) -> Result<R, E> {
+    pub async fn effect<R, E>(&self, effect: impl Future<Output = Result<R, E>>, error: fn() -> E) -> Result<R, E> {
         let number = self.effects.fetch_add(1, Ordering::SeqCst);
         let here = |death: fn(usize) -> Death| self.death == Some(death(number));
         if self.dead() || here(Death::Before) {
@@ -69,23 +69,23 @@ impl Life {
         result
     }
 
-    async fn look<R, E>(&self, look: impl Future<Output = Result<R, E>>, error: fn() -> E) -> Result<R, E> {
+    pub async fn look<R, E>(&self, look: impl Future<Output = Result<R, E>>, error: fn() -> E) -> Result<R, E> {
         if self.dead() { Err(error()) } else { look.await }
     }
 }
 
-fn no_store() -> StoreError {
+pub fn no_store() -> StoreError {
     StoreError::Unavailable { action: "anything", source: "the process is dead".into() }
 }
 
-fn no_terraform() -> TerraformError {
+pub fn no_terraform() -> TerraformError {
     TerraformError::Unreachable { action: "anything", source: "the process is dead".into() }
 }
 
 /// Something that dies with the process.
-struct Mortal<T> {
-    inner: T,
-    life: Arc<Life>,
+pub struct Mortal<T> {
+    pub inner: T,
+    pub life: Arc<Life>,
 }
 
 impl Inbox for Mortal<Table> {

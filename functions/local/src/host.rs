@@ -28,7 +28,7 @@ use sluice_state_indexer::Indexer;
 use sluice_task_runner::{Checks, Runner};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 use tracing::{error, info, warn};
 
 /// Most works of a queue under way at once: no queue can use up what another needs.
@@ -231,16 +231,25 @@ async fn dispatch(host: Arc<Host>, mut stopping: watch::Receiver<bool>) {
         }
         tokio::select! {
             Some(ended) = tasks.join_next_with_id() => {
-                let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, ())| *id);
-                let key = under_way.remove(&id);
-                if let (Err(error), Some(key)) = (ended, key) {
-                    error!("{key} is left for when its lease runs out: {error}");
+                forget(&mut under_way, ended);
+                // To look for what is due takes longer than many a work: whatever has ended makes room at once.
+                while let Some(ended) = tasks.try_join_next_with_id() {
+                    forget(&mut under_way, ended);
                 }
             }
             () = host.doorbell.notified() => {}
             _ = stopping.changed() => info!("stopping: {} works under way", under_way.len()),
             () = tokio::time::sleep(Duration::from_millis(IDLE_MS)) => {}
         }
+    }
+}
+
+/// Work is over, well or by a panic.
+fn forget(under_way: &mut BTreeMap<Id, WorkKey>, ended: Result<(Id, ()), JoinError>) {
+    let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
+    let key = under_way.remove(&id);
+    if let (Err(error), Some(key)) = (ended, key) {
+        error!("{key} is left for when its lease runs out: {error}");
     }
 }
 

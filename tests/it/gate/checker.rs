@@ -43,6 +43,8 @@ impl Asked {
 pub enum Finds {
     Nothing,
     Fault,
+    /// It says that it runs before it answers the request, and nothing after that.
+    Early,
 }
 
 struct Inner {
@@ -139,7 +141,10 @@ async fn take(State(checker): State<Arc<Inner>>, request: Request) -> StatusCode
     let answer = told.unwrap_or(if genuine { StatusCode::OK } else { StatusCode::UNAUTHORIZED });
     checker.asked.send_modify(|asked| asked.push(Asked { headers: parts.headers, body: body.clone(), answer }));
     let finds = *checker.finds.lock().unwrap();
-    if let (Some(finds), StatusCode::OK) = (finds, answer) {
+    if finds == Some(Finds::Early) {
+        let payload = serde_json::from_slice(&body).unwrap();
+        assert_eq!(call_back(&checker.client, &payload, &self::body("running", "begun")).await.unwrap(), 200);
+    } else if let (Some(finds), StatusCode::OK) = (finds, answer) {
         let payload = serde_json::from_slice(&body).unwrap();
         tokio::spawn(async move { check(&checker.client, &payload, finds).await });
     }
@@ -156,7 +161,7 @@ async fn check(client: &Client, payload: &Value, finds: Finds) {
     let running = with_outcomes(body("running", "reading the plan"), &[outcome]);
     let last = match finds {
         Finds::Nothing => body("passed", "within the budget"),
-        Finds::Fault => body("failed", "over the budget"),
+        Finds::Fault | Finds::Early => body("failed", "over the budget"),
     };
     if payload.get("plan_json_api_url").is_some() {
         let mut plan = Value::Null;

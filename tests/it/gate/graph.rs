@@ -131,7 +131,9 @@ async fn an_output_that_goes_and_is_still_read_fails_the_plan() {
 /// A world in which `a` has a run that waits for a person, and `b` reads `a`.
 async fn unsettled(unsettled: &str, stages: &[&str]) -> Scene {
     let scene = Scene::of("a\n b: a").await;
-    scene.gate("b", &task(stages, &json!([{ "name": "above", "kind": "upstream", "unsettled": unsettled }]))).await;
+    let mut definition = task(stages, &json!([{ "name": "above", "kind": "upstream", "unsettled": unsettled }]));
+    definition["timeout_seconds"] = json!(600);
+    scene.gate("b", &definition).await;
     scene.hcp().auto_apply("a", false);
     scene.hcp().touch("a");
     scene.hcp().start_run("a", RunOptions::new("waits for a person"));

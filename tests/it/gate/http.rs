@@ -7,7 +7,7 @@ use sluice_aws::GateKeys;
 use sluice_tests::hcp::{RunOptions, TaskResultView};
 
 use super::checker::{Checker, Finds, body, call_back_with, with_outcomes};
-use super::scene::{Scene, after_plan, assert_failed, assert_passed, ids, outcome, settings, task};
+use super::scene::{Scene, after_plan, assert_failed, assert_passed, ids, outcome, settings, task, until};
 use crate::serve::client;
 use crate::world::add;
 
@@ -136,19 +136,35 @@ async fn a_checker_that_never_calls_back_is_an_error_when_its_time_is_over() {
     scene.end().await;
 }
 
+/// HCP Terraform has no patience either: it is told that the task goes on.
 #[tokio::test]
 async fn a_checker_that_is_silent_for_ten_minutes_is_an_error_though_it_had_more_time() {
-    let (scene, checker, payload) = taken(|_| ()).await;
-    assert_eq!(checker.call_back(&payload, &body("running", "begun")).await, 200);
-    let result = scene.hcp().task_results("a").pop().unwrap().id;
-    let mut gated = scene.gated(&result).await.unwrap();
-    // Its task may take an hour: what is stored says a minute, so the end is told by the check alone.
-    gated.admission.deadline = gated.admission.deadline.plus_ms(3_600_000);
-    let silent_at = gated.execution(&"cost".parse().unwrap()).silent_at().expect("its silence counts");
-    assert!(silent_at.since_ms(gated.admission.request.received_at) >= 600_000);
-    assert_eq!(checker.call_back(&payload, &body("passed", "after all")).await, 200);
-    assert_passed(&scene.answer("a", 0).await);
-    scene.end().await;
+    for early in [false, true] {
+        let mut scene = Scene::of("a").await;
+        let checker = scene.checker().await;
+        let mut definition = after_plan(&json!([checker.check()]));
+        definition["timeout_seconds"] = json!(3_000);
+        scene.gate("a", &definition).await;
+        if early {
+            checker.finds(Finds::Early);
+        }
+        scene.world.change("a");
+        let payload = checker.asked(1).await;
+        if !early {
+            assert_eq!(checker.call_back(&payload, &body("running", "begun")).await, 200);
+        }
+        let result = scene.hcp().task_results("a").pop().unwrap().id;
+        let handed_on = async || scene.gated(&result).await?.execution(&"cost".parse().unwrap()).silent_at();
+        until("its silence does not count", handed_on).await;
+        scene.work(&result, "cost", 590_000).await;
+        assert_eq!(scene.hcp().task_result(&result).unwrap().status.as_str(), "running");
+        scene.work(&result, "cost", 610_000).await;
+        let result = scene.answer("a", 0).await;
+        assert_failed(&result);
+        let silent = "cost: the other checker took it on, and has said nothing for ten minutes";
+        assert_eq!(result.message, silent, "early: {early}");
+        scene.end().await;
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
 use sluice_tests::hcp::Hcp;
 
 use super::checker::Checker;
@@ -21,6 +22,20 @@ pub async fn dump(endpoint: &str) -> String {
     }
     assert!(text.contains("GATE#") || text.contains("TASK"), "nothing of the gate is in the table:\n{text}");
     text
+}
+
+/// The keys of all items of task results, in order.
+pub async fn recorded(endpoint: &str) -> Vec<String> {
+    let client: Client = sluice_aws::client(&aws(endpoint)).unwrap();
+    let mut pages = client.scan().table_name("sluice").into_paginator().send();
+    let mut keys = Vec::new();
+    while let Some(page) = pages.next().await {
+        let text = |it: &AttributeValue| it.as_s().unwrap().clone();
+        keys.extend(page.unwrap().items().iter().map(|item| format!("{} {}", text(&item["pk"]), text(&item["sk"]))));
+    }
+    keys.retain(|key| key.starts_with("GATE#"));
+    keys.sort();
+    keys
 }
 
 /// All files of a directory, as text.

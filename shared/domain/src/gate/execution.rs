@@ -64,6 +64,9 @@ impl Execution {
         let url = url.or_else(|| before.and_then(|progress| progress.url));
         let verdict = match status {
             ReportStatus::Running => {
+                // Who calls back has taken it on, though the answer to the request may still be under way: from here
+                // on its silence counts.
+                self.handed_on = true;
                 self.progress = Some(Progress { at: now, message, url, outcomes });
                 return true;
             }
