@@ -11,7 +11,6 @@ pub use config::{Config, Settings, StartError, connect};
 pub use execute::{Asked, Executor, Step, Told};
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use secrecy::SecretString;
 use sluice_aws::{GateKeys, OpenError, Table, work_key};
@@ -35,7 +34,7 @@ pub(crate) const ATTEMPTS_MAX: u32 = 8;
 const DEATHS_MAX: u32 = 3;
 
 /// What is said of a check that has used up its time.
-const TOO_LONG: &str = "took longer than it may";
+pub(crate) const TOO_LONG: &str = "took longer than it may";
 
 /// The function's parts, built once.
 #[derive(Debug)]
@@ -155,13 +154,7 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
         let admission = &gated.admission;
         let asked = Asked { admission, check, execution: &execution, token, deadline, now: self.now };
         let started_at = execution.started_at.or(Some(self.now));
-        // Whatever it does, a check that has used up its time is over: nobody waits for what it may still find.
-        let left = Duration::from_millis(deadline.since_ms(self.now));
-        let Ok(step) = tokio::time::timeout(left, self.runner.executor.execute(asked)).await else {
-            let execution = Execution { started_at, ..execution };
-            return self.end(gated, execution, CheckVerdict::Errored, TOO_LONG).await;
-        };
-        match step {
+        match self.runner.executor.execute(asked).await {
             Ok(Step::Ended(end)) => self.ended(gated, Execution { started_at, ..execution }, end).await,
             Ok(Step::HandedOn) => {
                 let execution = Execution { started_at: Some(self.now), handed_on: true, ..execution };

@@ -19,9 +19,9 @@ use sluice_hcp_client::{CheckerError, Checkers, FileError, TaskClient};
 
 use tokio::sync::Semaphore;
 
-use crate::LEASE_MS;
 use crate::execute::{Asked, Executor, Step, Told};
 use crate::rego::{EvaluateError, Evaluator};
+use crate::{LEASE_MS, TOO_LONG};
 
 /// Longest that carrying out a check may take at a time: less than a claim lasts.
 const TURN: Duration = Duration::from_millis(LEASE_MS - 20_000);
@@ -179,8 +179,12 @@ impl<S: FactStore + Definitions> Executor for Checks<S> {
 
     async fn execute(&self, asked: Asked<'_>) -> Result<Step, CheckError> {
         let left = Duration::from_millis(asked.deadline.since_ms(asked.now));
-        let step = tokio::time::timeout(TURN.min(left), self.carry_out(asked)).await;
-        match step.unwrap_or(Err(CheckError::TooSlow)) {
+        let Ok(step) = tokio::time::timeout(TURN.min(left), self.carry_out(asked)).await else {
+            // What has used up its time is over, whatever it was at; a turn that is too long may only have hung.
+            let over = || Step::Ended(Ended::new(asked.now, CheckVerdict::Errored, TOO_LONG));
+            return if left <= TURN { Ok(over()) } else { Err(CheckError::TooSlow) };
+        };
+        match step {
             Err(error) => match error.too_large() {
                 Some(why) => Ok(Step::Ended(Ended::new(asked.now, CheckVerdict::Failed, why))),
                 None => Err(error),
