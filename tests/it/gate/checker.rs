@@ -209,7 +209,7 @@ pub async fn call_back(client: &Client, payload: &Value, body: &Value) -> reqwes
 /// Calls back with any token, or none, and anything for a body.
 pub async fn call_back_with(client: &Client, url: &str, token: Option<&str>, body: String) -> reqwest::Result<u16> {
     let request = client.patch(url).header("content-type", "application/vnd.api+json").body(body);
-    let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
+    let request = token.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
     request.send().await.map(|answer| answer.status().as_u16())
 }
 

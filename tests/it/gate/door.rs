@@ -70,7 +70,7 @@ async fn a_verification_is_answered_and_leaves_no_trace() {
         let refused = scene.hcp().create_run_task(verified("guard", key)).await.unwrap_err();
         assert!(refused.ends_with("answered 401"), "{refused}");
     }
-    assert_eq!(leaks::recorded(scene.world.endpoint()).await, [String::new(); 0]);
+    assert_eq!(leaks::recorded(scene.world.endpoint()).await, Vec::<String>::new());
     scene.end().await;
 }
 
@@ -116,7 +116,7 @@ async fn what_is_not_a_signed_request_is_refused_and_leaves_no_trace() {
             (StatusCode::METHOD_NOT_ALLOWED, &"POST".parse().unwrap())
         );
     }
-    assert_eq!(leaks::recorded(scene.world.endpoint()).await, [String::new(); 0]);
+    assert_eq!(leaks::recorded(scene.world.endpoint()).await, Vec::<String>::new());
 
     assert_eq!(post_signed(&client, &url, body).await, StatusCode::OK, "the genuine one");
     assert_passed(&scene.answer("a", 0).await);
@@ -146,7 +146,7 @@ async fn a_signed_request_that_would_have_the_token_sent_elsewhere_is_refused() 
             assert_eq!(post_signed(&client, &url, body).await, StatusCode::BAD_REQUEST, "{field}: {address}");
         }
     }
-    assert_eq!(leaks::recorded(scene.world.endpoint()).await, [String::new(); 0]);
+    assert_eq!(leaks::recorded(scene.world.endpoint()).await, Vec::<String>::new());
     assert_eq!(other.requests().len(), 0);
     scene.end().await;
 }
@@ -160,7 +160,7 @@ async fn without_its_table_the_door_takes_nothing_and_hcp_terraform_asks_again()
     let url = format!("http://{}/run-tasks/guard", listener.local_addr().unwrap());
     tokio::spawn(host::serve(functions, listener, std::future::pending()));
     assert_eq!(post_signed(&client(), &url, genuine.body.to_vec()).await, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(leaks::recorded(scene.world.endpoint()).await, [String::new(); 0]);
+    assert_eq!(leaks::recorded(scene.world.endpoint()).await, Vec::<String>::new());
     scene.end().await;
 }
 

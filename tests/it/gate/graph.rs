@@ -150,9 +150,9 @@ async fn a_run_above_that_is_not_settled_fails_or_warns() {
         scene.hcp().touch("b");
         let result = scene.run("b", RunOptions::new("meanwhile")).await;
         if passes {
-            assert_passed(&result)
+            assert_passed(&result);
         } else {
-            assert_failed(&result)
+            assert_failed(&result);
         }
         assert_eq!(result.message, "above: acme/a above is not settled yet");
         let level = if passes { "warning" } else { "error" };

@@ -26,9 +26,9 @@ async fn a_checker_that_was_written_for_hcp_terraform_works_as_it_is() {
         checker.finds(finds);
         let result = scene.change("a").await;
         if finds == Finds::Nothing {
-            assert_passed(&result)
+            assert_passed(&result);
         } else {
-            assert_failed(&result)
+            assert_failed(&result);
         }
         assert_eq!(result.message, format!("cost: {says}"));
         assert_eq!(ids(&result), ["cost.COST-1"]);

@@ -1,5 +1,6 @@
 //! The search for what must be nowhere: access tokens of HCP Terraform's and keys.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use aws_sdk_dynamodb::Client;
@@ -17,7 +18,7 @@ pub async fn dump(endpoint: &str) -> String {
     let mut text = String::new();
     while let Some(page) = pages.next().await {
         for item in page.unwrap().items() {
-            text.push_str(&format!("{item:?}\n"));
+            writeln!(text, "{item:?}").unwrap();
         }
     }
     assert!(text.contains("GATE#") || text.contains("TASK"), "nothing of the gate is in the table:\n{text}");

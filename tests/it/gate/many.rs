@@ -10,7 +10,7 @@ use super::scene::{KEY, after_plan, settings};
 use crate::world::World;
 
 /// How many come at once; `SLUICE_TEST_REQUESTS` says otherwise.
-const REQUESTS: usize = 150;
+const REQUESTS: usize = 60;
 
 fn requests() -> usize {
     let told = std::env::vars_os().find(|(name, _)| name == "SLUICE_TEST_REQUESTS");
