@@ -33,6 +33,9 @@ pub(crate) const ATTEMPTS_MAX: u32 = 8;
 /// Most attempts that may end in no way at all: the process died, each time for as long as a claim lasts.
 const DEATHS_MAX: u32 = 3;
 
+/// How often what a check came to is written down again because something beside it was written meanwhile.
+const CONFLICTS_MAX: usize = 8;
+
 /// The function's parts, built once.
 #[derive(Debug)]
 pub struct Runner<S, E> {
@@ -198,7 +201,20 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
             None => Vec::new(),
         };
         let step = Advance { result: self.result, check: self.name, execution, due, wakes, tells, now: self.now };
-        self.runner.store.advance(Guard::Claimed(self.claimed), &step).await
+        let mut conflicts = 0;
+        loop {
+            match self.runner.store.advance(Guard::Claimed(self.claimed), &step).await {
+                // Another check of the same result, or the relay, may have been written at that very moment.
+                Err(StoreError::Conflict) if conflicts < CONFLICTS_MAX && self.holds().await? => conflicts += 1,
+                written => return written,
+            }
+        }
+    }
+
+    /// Whether nobody has written about the check since it was claimed.
+    async fn holds(&self) -> Result<bool, StoreError> {
+        let gated = self.runner.store.gated(self.result).await?;
+        Ok(gated.is_some_and(|gated| gated.seq.get(self.name) == Some(&self.claimed.seq)))
     }
 
     async fn token(&self) -> Result<Option<SecretString>, StoreError> {
