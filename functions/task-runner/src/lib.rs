@@ -74,6 +74,11 @@ where
         // The answer is given: whatever this would find comes too late.
         return runner.store.complete(&claimed).await;
     };
+    if gated.seq.get(name) != Some(&claimed.seq) {
+        // It was woken, or another checker spoke, since it was claimed. It is due again where that is needed: whoever
+        // begins it here would do so beside whoever that rings for.
+        return Ok(());
+    }
     match turn.take(&gated).await {
         // Somebody else has written meanwhile, and made it due again where that is needed.
         Err(StoreError::Conflict) => Ok(()),
