@@ -30,8 +30,12 @@ pub const LEASE_MS: u64 = 120_000;
 /// Most attempts at a check that fails in ways that may pass: with the waits between them some four minutes.
 pub(crate) const ATTEMPTS_MAX: u32 = 8;
 
-/// Most attempts that may end in no way at all: the process died, each time for as long as a claim lasts.
+/// Most attempts that may come to nothing if the last of them ended in no way at all: the process died, which costs as
+/// long as a claim lasts.
 const DEATHS_MAX: u32 = 3;
+
+/// How long a check waits for the table, in milliseconds.
+const STAND_BY_MS: u64 = 5_000;
 
 /// How often what a check came to is written down again because something beside it was written meanwhile.
 const CONFLICTS_MAX: usize = 8;
@@ -67,7 +71,7 @@ where
     let Some(claimed) = runner.store.claim(key, now, LEASE_MS).await? else { return Ok(()) };
     let gated = match runner.store.gated(result).await {
         Ok(gated) => gated,
-        Err(error) => return put_off(&runner.store, &claimed, error, now).await,
+        Err(error) => return stand_by(&runner.store, &claimed, &error, now).await,
     };
     let turn = Turn { runner, claimed: &claimed, result, name, now };
     let Some(gated) = gated.filter(|gated| gated.state.verdict.is_none() && gated.state.end.is_none()) else {
@@ -117,7 +121,7 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
             return self.runner.store.postpone(self.claimed, silent_at.min(deadline), None).await;
         }
         if self.claimed.tried && self.claimed.attempts > DEATHS_MAX {
-            let message = "ended in no way at all, several times: see the log of task-runner";
+            let message = "came to nothing several times, at last without an end: see the log of task-runner";
             return self.end(gated, execution, CheckVerdict::Errored, message).await;
         }
         let token = match self.token().await {
@@ -127,7 +131,7 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
                     "the access token does not open: SLUICE_GATE_KEY was replaced without keeping the old one";
                 return self.end(gated, execution, CheckVerdict::Errored, message).await;
             }
-            Err(error) => return put_off(&self.runner.store, self.claimed, error, self.now).await,
+            Err(error) => return stand_by(&self.runner.store, self.claimed, &error, self.now).await,
         };
         self.carry_out(gated, check, execution, &token, deadline).await
     }
@@ -165,7 +169,7 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
                         .end(gated, Execution { started_at, ..execution }, CheckVerdict::Errored, &message)
                         .await;
                 }
-                put_off(&self.runner.store, self.claimed, error, self.now).await
+                conclude(&self.runner.store, self.claimed, Err(Failed { error, tried: false }), self.now).await
             }
         }
     }
@@ -228,14 +232,16 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
     }
 }
 
-/// The check is tried again later: nothing was found out, and nothing else is to be written down.
-async fn put_off<E>(store: &impl Worklist, claimed: &Claimed, error: E, now: Timestamp) -> Result<(), StoreError>
-where
-    E: Classify + 'static,
-{
-    if let Fault::Permanent = error.fault() {
-        // As a dead letter nobody would answer for it: its result is answered when its time is over.
-        return store.defer(claimed, now.plus_ms(LEASE_MS), &chain(&error), false).await;
-    }
-    conclude(store, claimed, Err(Failed { error, tried: false }), now).await
+/// The table does not answer. That says nothing about the check: no attempt at it is lost, and it is looked at again for
+/// as long as it has time. As a dead letter nobody would answer for it.
+async fn stand_by(
+    store: &impl Worklist,
+    claimed: &Claimed,
+    error: &StoreError,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let wait_ms = if error.fault() == Fault::Permanent { LEASE_MS } else { STAND_BY_MS };
+    warn!(work = %claimed.key, wait_ms, "puts off {}: {}", claimed.key, chain(error));
+    let untried = Claimed { tried: false, ..claimed.clone() };
+    store.postpone(&untried, now.plus_ms(wait_ms), Some(&chain(error))).await
 }
