@@ -124,14 +124,17 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
             let message = "came to nothing several times, at last without an end: see the log of task-runner";
             return self.end(gated, execution, CheckVerdict::Errored, message).await;
         }
-        let token = match self.token().await {
-            Ok(Some(token)) => token,
-            Ok(None) => {
-                let message =
-                    "the access token does not open: SLUICE_GATE_KEY was replaced without keeping the old one";
-                return self.end(gated, execution, CheckVerdict::Errored, message).await;
-            }
+        let sealed = match self.runner.store.token(self.result).await {
+            Ok(Some(sealed)) => sealed,
+            // It goes with the answer, which was given since the check was read.
+            Ok(None) => return self.runner.store.complete(self.claimed).await,
             Err(error) => return stand_by(&self.runner.store, self.claimed, &error, self.now).await,
+        };
+        let token = match self.runner.keys.open(self.result, &sealed) {
+            Ok(token) => token,
+            // A key that is being replaced comes good when all functions have it.
+            Err(error) if self.claimed.attempts < ATTEMPTS_MAX => return self.try_again(error).await,
+            Err(error) => return self.end(gated, execution, CheckVerdict::Errored, &error.to_string()).await,
         };
         self.carry_out(gated, check, execution, &token, deadline).await
     }
@@ -169,7 +172,7 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
                         .end(gated, Execution { started_at, ..execution }, CheckVerdict::Errored, &message)
                         .await;
                 }
-                conclude(&self.runner.store, self.claimed, Err(Failed { error, tried: false }), self.now).await
+                self.try_again(error).await
             }
         }
     }
@@ -226,9 +229,8 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
         Ok(gated.is_some_and(|gated| gated.seq.get(self.name) == Some(&self.claimed.seq)))
     }
 
-    async fn token(&self) -> Result<Option<SecretString>, StoreError> {
-        let sealed = self.runner.store.token(self.result).await?;
-        Ok(sealed.and_then(|sealed| self.runner.keys.open(self.result, &sealed).ok()))
+    async fn try_again<F: Classify + 'static>(&self, error: F) -> Result<(), StoreError> {
+        conclude(&self.runner.store, self.claimed, Err(Failed { error, tried: false }), self.now).await
     }
 }
 

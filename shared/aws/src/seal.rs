@@ -9,7 +9,7 @@ use ring::hmac::{self, HMAC_SHA256};
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 use sluice_domain::gate::Sealed;
-use sluice_domain::{CheckName, TaskResultId};
+use sluice_domain::{CheckName, Classify, Fault, TaskResultId};
 
 /// The gate's keys: the first seals, all of them open, so that one can replace another.
 #[derive(Clone)]
@@ -21,6 +21,13 @@ pub struct GateKeys {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the access token cannot be opened: SLUICE_GATE_KEY is another than the one it was sealed with")]
 pub struct OpenError;
+
+impl Classify for OpenError {
+    // A key that is being replaced comes good when all functions have it.
+    fn fault(&self) -> Fault {
+        Fault::TRANSIENT
+    }
+}
 
 impl GateKeys {
     /// The keys made of `secrets`, of which there has to be one.
