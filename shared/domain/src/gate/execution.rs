@@ -42,7 +42,8 @@ impl Execution {
     /// When another checker that has taken it on will have been silent for too long.
     #[must_use]
     pub fn silent_at(&self) -> Option<Timestamp> {
-        let heard = self.progress.as_ref().map(|progress| progress.at).or(self.started_at)?;
+        // What was heard before it was handed on was not said by the other.
+        let heard = self.progress.as_ref().map(|progress| progress.at).max(self.started_at)?;
         self.handed_on.then(|| heard.plus_ms(SILENCE_MS))
     }
 
@@ -51,6 +52,9 @@ impl Execution {
         if self.end.is_some() {
             return false;
         }
+        // It may answer before it is written down that it was asked.
+        self.handed_on = true;
+        self.started_at.get_or_insert(now);
         let Report { status, message, url, outcomes } = report;
         let before = self.progress.take();
         // Outcomes that came along the way stay, but for those of which there is news.
