@@ -62,10 +62,12 @@ impl Execution {
         all.retain(|old| outcomes.iter().all(|new| new.id != old.id));
         all.extend(outcomes);
         let outcomes = cut_for_table(all);
+        // Not before what was heard last: clocks differ, and a word may be held up on its way into the table.
+        let at = before.as_ref().map_or(now, |progress| progress.at.max(now));
         let url = url.or_else(|| before.and_then(|progress| progress.url));
         let verdict = match status {
             ReportStatus::Running => {
-                self.progress = Some(Progress { at: now, message, url, outcomes });
+                self.progress = Some(Progress { at, message, url, outcomes });
                 return true;
             }
             ReportStatus::Passed => CheckVerdict::Passed,
