@@ -11,6 +11,7 @@ mod checks;
 pub mod cli;
 pub mod executor;
 pub mod faults;
+pub mod gate;
 pub mod generate;
 pub mod hcp;
 mod job;
