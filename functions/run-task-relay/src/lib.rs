@@ -68,8 +68,7 @@ impl Classify for RelayError {
         match self {
             Self::Terraform(error) => error.fault(),
             Self::Store(error) => error.fault(),
-            // A key that is being replaced comes good when all functions have it.
-            Self::Sealed(OpenError) => Fault::TRANSIENT,
+            Self::Sealed(error) => error.fault(),
             Self::NoToken => Fault::Permanent,
         }
     }
@@ -134,8 +133,10 @@ impl<S: GateStore, T: TaskResults> Relay<S, T> {
                 Answer::Last(report) => self.last(&gated, &report, now).await,
             };
             match said {
-                // Somebody else has written meanwhile: what there is to say may be something else now.
+                // Somebody else has written meanwhile, or has said the last word, with which the token goes: what there
+                // is to say may be something else now.
                 Err(RelayError::Store(StoreError::Conflict)) if conflicts < CONFLICTS_MAX => conflicts += 1,
+                Err(RelayError::NoToken) if conflicts == 0 => conflicts += 1,
                 result => result?,
             }
         }

@@ -13,7 +13,7 @@ pub use execute::{Asked, Executor, Step, Told};
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use sluice_aws::{GateKeys, OpenError, Table, work_key};
+use sluice_aws::{GateKeys, Table, work_key};
 use sluice_domain::gate::{Check, CheckVerdict, Ended, Execution, Gated, Progress};
 use sluice_domain::ports::{Advance, GateStore, Guard, StoreError, Worklist};
 use sluice_domain::{CheckName, Claimed, Classify, Fault, Queue, TaskResultId, Timestamp, WorkKey, chain};
@@ -30,8 +30,15 @@ pub const LEASE_MS: u64 = 120_000;
 /// Most attempts at a check that fails in ways that may pass: the waits between them are some four minutes.
 pub(crate) const ATTEMPTS_MAX: u32 = 8;
 
-/// The attempt after which one that ended in no way at all, as its process died, was the last.
+/// Most attempts that may come to nothing if the last of them ended in no way at all: the process died, which costs as
+/// long as a claim lasts.
 const DEATHS_MAX: u32 = 3;
+
+/// How long a check waits for the table, in milliseconds.
+const STAND_BY_MS: u64 = 5_000;
+
+/// How often what a check came to is written down again because something beside it was written meanwhile.
+const CONFLICTS_MAX: usize = 8;
 
 /// What is said of a check that has used up its time.
 pub(crate) const TOO_LONG: &str = "took longer than it may";
@@ -67,13 +74,18 @@ where
     let Some(claimed) = runner.store.claim(key, now, LEASE_MS).await? else { return Ok(()) };
     let gated = match runner.store.gated(result).await {
         Ok(gated) => gated,
-        Err(error) => return put_off(&runner.store, &claimed, error, now).await,
+        Err(error) => return stand_by(&runner.store, &claimed, &error, now).await,
     };
     let turn = Turn { runner, claimed: &claimed, result, name, now };
     let Some(gated) = gated.filter(|gated| gated.state.verdict.is_none() && gated.state.end.is_none()) else {
         // The answer is given: whatever this would find comes too late.
         return runner.store.complete(&claimed).await;
     };
+    if gated.seq.get(name) != Some(&claimed.seq) {
+        // It was woken, or another checker spoke, since it was claimed. It is due again where that is needed: whoever
+        // begins it here would do so beside whoever that rings for.
+        return Ok(());
+    }
     match turn.take(&gated).await {
         // Somebody else has written meanwhile, and made it due again where that is needed.
         Err(StoreError::Conflict) => Ok(()),
@@ -112,20 +124,20 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
             return self.runner.store.postpone(self.claimed, silent_at.min(deadline), None).await;
         }
         if self.claimed.tried && self.claimed.attempts > DEATHS_MAX {
-            let message = "ended in no way at all: see the log of task-runner";
+            let message = "came to nothing several times, at last without an end: see the log of task-runner";
             return self.end(gated, execution, CheckVerdict::Errored, message).await;
         }
-        let token = match self.token().await {
-            Ok(Some(token)) => token,
-            Ok(None) => {
-                let message = "the access token is gone, so the answer was given or given up";
-                return self.end(gated, execution, CheckVerdict::Errored, message).await;
-            }
+        let sealed = match self.runner.store.token(self.result).await {
+            Ok(Some(sealed)) => sealed,
+            // It goes with the answer, which was given since the check was read.
+            Ok(None) => return self.runner.store.complete(self.claimed).await,
+            Err(error) => return stand_by(&self.runner.store, self.claimed, &error, self.now).await,
+        };
+        let token = match self.runner.keys.open(self.result, &sealed) {
+            Ok(token) => token,
             // A key that is being replaced comes good when all functions have it.
-            Err(TokenError::Sealed(OpenError)) if self.claimed.attempts >= ATTEMPTS_MAX => {
-                return self.end(gated, execution, CheckVerdict::Errored, &OpenError.to_string()).await;
-            }
-            Err(error) => return put_off(&self.runner.store, self.claimed, error, self.now).await,
+            Err(error) if self.claimed.attempts < ATTEMPTS_MAX => return self.try_again(error).await,
+            Err(error) => return self.end(gated, execution, CheckVerdict::Errored, &error.to_string()).await,
         };
         if check.needs.is_empty() || execution.started_at.is_some() {
             return self.carry_out(gated, check, execution, &token, deadline).await;
@@ -178,7 +190,7 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
                         .end(gated, Execution { started_at, ..execution }, CheckVerdict::Errored, &message)
                         .await;
                 }
-                put_off(&self.runner.store, self.claimed, error, self.now).await
+                self.try_again(error).await
             }
         }
     }
@@ -219,41 +231,40 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
             None => Vec::new(),
         };
         let step = Advance { result: self.result, check: self.name, execution, due, wakes, tells, now: self.now };
-        self.runner.store.advance(Guard::Claimed(self.claimed), &step).await
-    }
-
-    async fn token(&self) -> Result<Option<SecretString>, TokenError> {
-        let sealed = self.runner.store.token(self.result).await?;
-        Ok(sealed.map(|sealed| self.runner.keys.open(self.result, &sealed)).transpose()?)
-    }
-}
-
-/// The access token is not to be had.
-#[derive(Debug, thiserror::Error)]
-enum TokenError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Sealed(#[from] OpenError),
-}
-
-impl Classify for TokenError {
-    fn fault(&self) -> Fault {
-        match self {
-            Self::Store(error) => error.fault(),
-            Self::Sealed(OpenError) => Fault::TRANSIENT,
+        let mut conflicts = 0;
+        loop {
+            match self.runner.store.advance(Guard::Claimed(self.claimed), &step).await {
+                Err(StoreError::Conflict) if conflicts < CONFLICTS_MAX => conflicts += 1,
+                written => return written,
+            }
+            let gated = self.runner.store.gated(self.result).await?;
+            match gated {
+                // The last word was decided meanwhile: this comes too late.
+                Some(gated) if gated.state.verdict.is_some() => {
+                    return self.runner.store.complete(self.claimed).await;
+                }
+                // Another check of the same result, or the relay, was written at that very moment.
+                Some(gated) if gated.seq.get(self.name) == Some(&self.claimed.seq) => {}
+                _ => return Err(StoreError::Conflict),
+            }
         }
     }
+
+    async fn try_again<F: Classify + 'static>(&self, error: F) -> Result<(), StoreError> {
+        conclude(&self.runner.store, self.claimed, Err(Failed { error, tried: false }), self.now).await
+    }
 }
 
-/// The check is tried again later: nothing was found out, and nothing else is to be written down.
-async fn put_off<E>(store: &impl Worklist, claimed: &Claimed, error: E, now: Timestamp) -> Result<(), StoreError>
-where
-    E: Classify + 'static,
-{
-    if let Fault::Permanent = error.fault() {
-        // As a dead letter nobody would answer for it: its result is answered when its time is over.
-        return store.defer(claimed, now.plus_ms(LEASE_MS), &chain(&error), false).await;
-    }
-    conclude(store, claimed, Err(Failed { error, tried: false }), now).await
+/// The table does not answer. That says nothing about the check: no attempt at it is lost, and it is looked at again for
+/// as long as it has time. As a dead letter nobody would answer for it.
+async fn stand_by(
+    store: &impl Worklist,
+    claimed: &Claimed,
+    error: &StoreError,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let wait_ms = if error.fault() == Fault::Permanent { LEASE_MS } else { STAND_BY_MS };
+    warn!(work = %claimed.key, wait_ms, "puts off {}: {}", claimed.key, chain(error));
+    let untried = Claimed { tried: false, ..claimed.clone() };
+    store.postpone(&untried, now.plus_ms(wait_ms), Some(&chain(error))).await
 }

@@ -147,7 +147,7 @@ mod tests {
             ),
             (
                 ("\"stages\"", "\"timeout_seconds\":3600,\"stages\""),
-                "timeout_seconds is 3600, and has to be from 1 to 3240",
+                "timeout_seconds is 3600, and has to be from 1 to 3180",
             ),
             (("guard", "gu/ard"), "name is wrong: \"gu/ard\" is not a task name (letters, digits, - and _)"),
         ] {

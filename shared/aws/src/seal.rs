@@ -10,7 +10,7 @@ use ring::hmac::{self, HMAC_SHA256};
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 use sluice_domain::gate::Sealed;
-use sluice_domain::{CheckName, SecretRef, TaskResultId};
+use sluice_domain::{CheckName, Classify, Fault, SecretRef, TaskResultId};
 
 use crate::secrets::{SecretError, resolve_lists};
 
@@ -25,6 +25,13 @@ pub struct GateKeys {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the access token cannot be opened: SLUICE_GATE_KEY is another than the one it was sealed with")]
 pub struct OpenError;
+
+impl Classify for OpenError {
+    // A key that is being replaced comes good when all functions have it.
+    fn fault(&self) -> Fault {
+        Fault::TRANSIENT
+    }
+}
 
 impl GateKeys {
     /// The key that seals, and those before it.

@@ -38,6 +38,9 @@ pub struct Args {
     /// Break something on purpose; `all` breaks one thing after another and tells which seed saw it.
     #[arg(long)]
     pub mutation: Option<String>,
+    /// Simulate the gate, rather than the channel.
+    #[arg(long)]
+    pub gate: bool,
     /// Tell what a wave costs in an organization of so many workspaces, beside smaller ones.
     #[arg(long)]
     pub wave: Option<usize>,
@@ -98,6 +101,12 @@ impl Args {
     /// Does what was asked for.
     #[must_use]
     pub fn run(self) -> ExitCode {
+        if self.list_mutations && self.gate {
+            for mutation in crate::gate::Mutation::ALL {
+                println!("{:<20} {}", mutation.name(), mutation.breaks());
+            }
+            return ExitCode::SUCCESS;
+        }
         if self.list_mutations {
             for mutation in Mutation::ALL {
                 println!("{:<22} {}", mutation.name(), mutation.breaks());
@@ -108,6 +117,9 @@ impl Args {
             return waves(workspaces, self.affected);
         }
         let threads = self.threads.or(thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
+        if self.gate {
+            return crate::gate::search::run(&self, threads);
+        }
         if self.mutation.as_deref() == Some("all") {
             return self.all_mutations(threads);
         }

@@ -16,13 +16,13 @@ use sluice_run_creator::Creator;
 use sluice_state_indexer::Indexer;
 
 use crate::faults::FaultKind;
-use crate::gate::teach;
 use crate::hcp::run_id;
 use crate::job::Job;
 use crate::mutation::Mutation;
 use crate::ports::Port;
 use crate::report::Report;
 use crate::scenario::{MINUTE, SECOND, Scenario};
+use crate::teaching::teach;
 use crate::world::{Event, START, World};
 
 /// Steps after which a simulation is taken to be without end.

@@ -1,13 +1,16 @@
 //! The table in memory: what `sluice-aws` does with DynamoDB, item by item and condition by condition.
 
 mod commit;
+mod gate;
 mod tallies;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_domain::ports::{Around, Known, Pause, Tally};
-use sluice_domain::{Decision, Facts, Order, Queue, Reading, RunReport, Survey, Timestamp, WorkKey, Workspace};
+use sluice_domain::{
+    Decision, Facts, Order, Queue, Reading, RunReport, Survey, TaskResultId, Timestamp, WorkKey, Workspace,
+};
 
 pub use work::Dead;
 
@@ -57,6 +60,7 @@ pub struct Table {
     due: BTreeSet<(Queue, u64, WorkKey)>,
     tallies: BTreeMap<Tally, BTreeSet<String>>,
     pause: Option<Pause>,
+    gate: BTreeMap<TaskResultId, gate::GateItem>,
     /// What the stream has rung for and nobody has taken off it.
     pub bells: Vec<WorkKey>,
     /// How much was read and written.
@@ -135,7 +139,8 @@ impl Table {
             let mut works = from.take_while(move |(queue, ..)| *queue == of);
             works.find(|(.., key)| counts(key)).map(|(_, at, _)| *at)
         };
-        [Queue::Index, Queue::Create, Queue::Bulk].into_iter().filter_map(of_queue).min()
+        let queues = [Queue::Index, Queue::Create, Queue::Bulk, Queue::Check, Queue::Relay];
+        queues.into_iter().filter_map(of_queue).min()
     }
 
     /// How far the survey of the one organization is.

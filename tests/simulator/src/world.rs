@@ -9,11 +9,11 @@ use sluice_domain::ports::{StoreError, TerraformError, Write};
 use sluice_domain::{Order, StateVersionId, Survey, SurveyScope, Timestamp, WorkKey, Workspace};
 
 use crate::faults::{FaultKind, Injected};
-use crate::gate::Plans;
 use crate::hcp::{Hcp, Notice, Timer, name};
 use crate::mutation::Mutation;
 use crate::scenario::{MINUTE, SECOND, Scenario};
 use crate::table::{Table, survey_key};
+use crate::teaching::Plans;
 
 pub use pace::Meter;
 

@@ -12,7 +12,7 @@ use crate::secret::SecretRef;
 
 /// Longest that a task may take, in seconds: HCP Terraform gives up after sixty minutes (contract hcp-terraform,
 /// section 2.4), and by then it must have the answer, though a process dies over it and two sweeps come late.
-pub const TASK_SECONDS_MAX: u32 = 3_240;
+pub const TASK_SECONDS_MAX: u32 = 3_180;
 /// How long a task may take unless told otherwise, in seconds: older instances wait for ten minutes, and access tokens
 /// are said to last as long.
 const TASK_SECONDS: u32 = 540;

@@ -42,7 +42,8 @@ impl Execution {
     /// When another checker that has taken it on will have been silent for too long.
     #[must_use]
     pub fn silent_at(&self) -> Option<Timestamp> {
-        let heard = self.progress.as_ref().map(|progress| progress.at).or(self.started_at)?;
+        // What was heard before it was handed on was not said by the other.
+        let heard = self.progress.as_ref().map(|progress| progress.at).max(self.started_at)?;
         self.handed_on.then(|| heard.plus_ms(SILENCE_MS))
     }
 
@@ -51,23 +52,22 @@ impl Execution {
         if self.end.is_some() {
             return false;
         }
-        let Report { status, message, url, outcomes } = report;
-        // It may be heard before it is on record that the other has taken it on.
+        // It may answer before it is written down that it was asked.
         self.handed_on = true;
         self.started_at.get_or_insert(now);
+        let Report { status, message, url, outcomes } = report;
         let before = self.progress.take();
         // Outcomes that came along the way stay, but for those of which there is news.
         let mut all = before.as_ref().map(|progress| progress.outcomes.clone()).unwrap_or_default();
         all.retain(|old| outcomes.iter().all(|new| new.id != old.id));
         all.extend(outcomes);
         let outcomes = cut_for_table(all);
+        // Not before what was heard last: clocks differ, and a word may be held up on its way into the table.
+        let at = before.as_ref().map_or(now, |progress| progress.at.max(now));
         let url = url.or_else(|| before.and_then(|progress| progress.url));
         let verdict = match status {
             ReportStatus::Running => {
-                // Who calls back has taken it on, though the answer to the request may still be under way: from here
-                // on its silence counts.
-                self.handed_on = true;
-                self.progress = Some(Progress { at: now, message, url, outcomes });
+                self.progress = Some(Progress { at, message, url, outcomes });
                 return true;
             }
             ReportStatus::Passed => CheckVerdict::Passed,

@@ -159,6 +159,21 @@ fn what_another_checker_found_on_the_way_stays_found() {
 }
 
 #[test]
+fn another_checkers_silence_counts_from_its_last_word_and_not_from_what_was_known_before() {
+    let known = Progress { at: at(10), message: "waits".into(), url: None, outcomes: Vec::new() };
+    let asked = Execution { handed_on: true, started_at: Some(at(100)), progress: Some(known), end: None };
+    assert_eq!(asked.silent_at(), Some(at(700)));
+    // It answers before it is written down that it was asked.
+    let mut hasty = Execution::default();
+    let running = Report { status: ReportStatus::Running, message: "m".into(), url: None, outcomes: Vec::new() };
+    assert!(hasty.hear(running.clone(), at(5)));
+    assert_eq!((hasty.started_at, hasty.silent_at()), (Some(at(5)), Some(at(605))));
+    // A word that was held up does not make it silent for longer.
+    assert!(hasty.hear(running, at(3)));
+    assert_eq!(hasty.silent_at(), Some(at(605)));
+}
+
+#[test]
 fn a_report_is_cut_to_what_hcp_terraform_takes() {
     let long = "ä".repeat(20_000);
     let tags: Vec<Tag> =
