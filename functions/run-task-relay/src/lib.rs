@@ -136,7 +136,7 @@ impl<S: GateStore, T: TaskResults> Relay<S, T> {
                 // Somebody else has written meanwhile, or has said the last word, with which the token goes: what there
                 // is to say may be something else now.
                 Err(RelayError::Store(StoreError::Conflict)) if conflicts < CONFLICTS_MAX => conflicts += 1,
-                Err(RelayError::NoToken) if conflicts == 0 => conflicts += 1,
+                Err(RelayError::NoToken) if conflicts < CONFLICTS_MAX => conflicts += 1,
                 result => result?,
             }
         }

@@ -259,7 +259,9 @@ impl Sim {
             Poll::Ready(status) => self.end(chosen, Some(status)),
             Poll::Pending => {
                 let sleeps = self.world().sleep_until.take();
-                self.workers[chosen].wakes = sleeps.unwrap_or(0);
+                let worker = &mut self.workers[chosen];
+                // Its time may be over before its sleep.
+                worker.wakes = sleeps.unwrap_or(0).min(if self.outlives { u64::MAX } else { worker.ends() });
                 if self.dies(chosen) {
                     self.end(chosen, None);
                 }
@@ -322,7 +324,7 @@ impl Sim {
             }
             drop(world);
             let worker = &mut self.workers[chosen];
-            worker.wakes = worker.wakes.max(until);
+            worker.wakes = worker.wakes.max(until).min(if faults.outlives { u64::MAX } else { worker.ends() });
         }
         false
     }
