@@ -220,7 +220,8 @@ impl Rig {
     }
 
     async fn ended(&self, result: &TaskResultView) -> bool {
-        let gated = self.table.gated(&result.id.parse().unwrap()).await.unwrap();
+        let gated =
+            self.table.gated(&result.id.parse::<TaskResultId>().unwrap().of(&"guard".parse().unwrap())).await.unwrap();
         gated.is_some_and(|gated| gated.state.end.is_some())
     }
 

@@ -21,7 +21,10 @@ async fn the_author_of_a_plan_is_told_what_it_will_set_off_and_that_is_what_runs
     scene.gate("network", &preview()).await;
     let result = scene.change("network").await;
     assert_passed(&result);
-    assert_eq!(result.message, "preview: 3 workspaces will run after this in 2 steps, because of id");
+    assert_eq!(
+        result.message,
+        "preview: 2 workspaces will run after this, because of id, and up to 1 more below them, step by step"
+    );
     assert_eq!(ids(&result), ["preview.wave", "preview.1.eks", "preview.1.rds", "preview.2.app"]);
     let wave = outcome(&result, "preview.wave");
     assert_eq!(wave["tags"]["Runs"][0]["label"], "3");
@@ -70,7 +73,7 @@ async fn what_is_held_is_named_with_the_reason() {
     scene.gate("a", &preview()).await;
     let result = scene.change("a").await;
     assert_passed(&result);
-    assert_eq!(result.message, "preview: nobody runs after this by itself, though id will change; 1 more are held");
+    assert_eq!(result.message, "preview: nobody runs after this by itself, though id will change; 1 is held");
     let held = outcome(&result, "preview.held.b");
     assert_eq!(held["tags"]["Status"][0]["label"], "Held");
     scene.world.rest().await;
@@ -182,7 +185,7 @@ async fn a_run_above_that_is_not_settled_is_waited_for() {
     scene.work(&result, "above", 62_000).await;
     let result = scene.answer("b", 0).await;
     assert_passed(&result);
-    assert_eq!(result.message, "above: everything above is settled, and the plan has seen it");
+    assert_eq!(result.message, "above: everything above is settled");
     assert_eq!(status(scene.hcp(), &run).await, RunStatus::Applied);
     scene.end().await;
 }

@@ -4,6 +4,7 @@ use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sluice_aws::GateKeys;
+use sluice_domain::TaskResultId;
 use sluice_tests::hcp::{RunOptions, TaskResultView};
 
 use super::checker::{Checker, Finds, body, call_back_with, with_outcomes};
@@ -211,10 +212,11 @@ async fn callbacks_are_refused_as_hcp_terraform_would() {
         let client = client.clone();
         async move { call_back_with(&client, &url, token.as_deref(), body).await.unwrap() }
     };
-    let gate = GateKeys::new(&[SecretString::from("a gate key of the tests")]);
+    let gate = GateKeys::new(&SecretString::from("a gate key of the tests"), &[]);
     let result = scene.hcp().task_results("a").pop().unwrap().id;
     let of = |result: &str, check: &str| {
-        let token = gate.checker_token(&result.parse().unwrap(), &check.parse().unwrap());
+        let result: TaskResultId = result.parse().unwrap();
+        let token = gate.checker_token(&result.of(&"guard".parse().unwrap()), &check.parse().unwrap());
         token.expose_secret().to_owned()
     };
     assert_eq!(of(&result, "cost"), token, "this is how tokens are made");
@@ -228,7 +230,8 @@ async fn callbacks_are_refused_as_hcp_terraform_would() {
     ] {
         assert_eq!(send(url.to_owned(), token, fine.clone()).await, 401, "{what}");
     }
-    let elsewhere = |result: &str, check: &str| format!("{}/task-results/{result}~{check}/callback", scene.world.url);
+    let elsewhere =
+        |result: &str, check: &str| format!("{}/task-results/{result}@guard~{check}/callback", scene.world.url);
     assert_eq!(send(elsewhere("taskrs-other", "cost"), Some(of("taskrs-other", "cost")), fine.clone()).await, 404);
     assert_eq!(send(elsewhere(&result, "other"), Some(of(&result, "other")), fine.clone()).await, 404);
     for malformed in [

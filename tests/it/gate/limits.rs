@@ -67,7 +67,7 @@ async fn a_plan_over_the_bound_is_a_clear_failure() {
     let result = scene.change("a").await;
     assert_answered(&result, TaskResultStatus::Failed);
     for (id, told) in outcomes(&result) {
-        assert!(told.contains("could not be carried out") && told.contains("1048576"), "{id}: {told}");
+        assert!(told.contains("larger than 1048576 bytes"), "{id}: {told}");
     }
     scene.end().await;
 }

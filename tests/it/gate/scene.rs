@@ -128,13 +128,19 @@ impl Scene {
     }
 
     pub async fn gated(&self, result: &str) -> Option<Gated> {
-        self.world.table.gated(&result.parse().unwrap()).await.unwrap()
+        self.world.table.gated(&self.known_as(result)).await.unwrap()
+    }
+
+    /// The id under which Sluice knows one of HCP Terraform's task results.
+    pub fn known_as(&self, result: &str) -> TaskResultId {
+        let task = self.hcp().task_result(result).map_or_else(|| "guard".to_owned(), |result| result.task);
+        result.parse::<TaskResultId>().unwrap().of(&task.parse().unwrap())
     }
 
     /// Does what is due of a check and of its task result, as if it were so much later.
     pub async fn work(&self, result: &str, check: &str, ahead_ms: u64) {
         let gate = build(self.hcp(), &self.world.table, settings()).gate;
-        let (result, check): (TaskResultId, CheckName) = (result.parse().unwrap(), check.parse().unwrap());
+        let (result, check): (TaskResultId, CheckName) = (self.known_as(result), check.parse().unwrap());
         let later = now().plus_ms(ahead_ms);
         sluice_task_runner::handle(&gate.runner, &WorkKey::Check(result.clone(), check), later).await.unwrap();
         sluice_run_task_relay::handle(&gate.relay, &WorkKey::Relay(result), later).await.unwrap();
@@ -188,11 +194,13 @@ pub fn assert_failed(result: &TaskResultView) {
     assert_answered(result, TaskResultStatus::Failed);
 }
 
-/// Each outcome's id and description.
+/// Each outcome's id and description, but for those that say of a check as a whole what the message says as well.
 pub fn outcomes(result: &TaskResultView) -> Vec<(String, String)> {
     let text = |outcome: &Value, name: &str| outcome[name].as_str().unwrap().to_owned();
     let outcomes = result.outcomes.as_array().unwrap().iter();
-    outcomes.map(|outcome| (text(outcome, "outcome-id"), text(outcome, "description"))).collect()
+    let all: Vec<_> = outcomes.map(|outcome| (text(outcome, "outcome-id"), text(outcome, "description"))).collect();
+    let in_detail = |id: &String| all.iter().any(|(other, _)| other.starts_with(&format!("{id}.")));
+    all.iter().filter(|(id, _)| !in_detail(id)).cloned().collect()
 }
 
 /// The ids alone, in order.
