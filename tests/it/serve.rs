@@ -399,14 +399,18 @@ async fn all_that_is_wrong_with_the_environment_is_told_at_once() {
         "sluice: invalid configuration: SLUICE_LOG is not error, warn, info, debug or trace; TFE_ADDRESS is not an \
          http or https URL of a host, without path or user; API_TOKEN is not set; NOTIFICATION_TOKEN holds no secret; \
          SLUICE_DIGEST_KEY is not set; SLUICE_AUTONOMY is none of run, plan, observe; SLUICE_WATCH_SECONDS is 0, which \
-         would ask without a pause\n"
+         would ask without a pause; SLUICE_GATE_KEY is not set\n"
     );
 }
 
 #[tokio::test]
 async fn a_store_of_its_own_and_a_real_table_do_not_go_together() {
     let mut vars = complete();
-    vars.extend(program::vars([("WORKSPACE_DEPENDENCIES_TABLE", "sluice"), ("SLUICE_DIGEST_KEY", "key")]));
+    vars.extend(program::vars([
+        ("WORKSPACE_DEPENDENCIES_TABLE", "sluice"),
+        ("SLUICE_DIGEST_KEY", "key"),
+        ("SLUICE_GATE_KEY", "key"),
+    ]));
     for command in ["serve", "graph", "replay"] {
         assert_eq!(
             refuses_to_start(&[command, "--data-dir", "data"], &vars).await,

@@ -71,7 +71,7 @@ impl Settings {
             (Ear::Open, true) => env.secrets("SLUICE_GATE_KEY"),
             _ => env.optional_secrets("SLUICE_GATE_KEY"),
         };
-        let checks = sluice_task_runner::Settings::from_env(&mut env);
+        let checks = sluice_task_runner::Settings::from_env(&mut env, policy.clone());
         env.finish(|| {
             Some(Self {
                 terraform: terraform?,

@@ -64,9 +64,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the settings.
-    pub fn from_env(env: &mut Env<'_>) -> Option<Self> {
-        let policy = policy(env);
+    /// Reads the settings beside `policy`: who reads that already must not tell its faults twice.
+    pub fn from_env(env: &mut Env<'_>, policy: Option<Policy>) -> Option<Self> {
         let public_url = env.optional::<TfeAddress>("SLUICE_PUBLIC_URL");
         let listed = env.optional::<String>("SLUICE_CHECKER_HOSTS");
         let plan_bytes_max = env.or("SLUICE_PLAN_BYTES_MAX", PLAN_BYTES_MAX);
@@ -116,7 +115,8 @@ impl Config {
         let terraform = env.tfe_address();
         let gate_keys = env.secrets("SLUICE_GATE_KEY");
         let ca_bundle = env.optional("SLUICE_CA_BUNDLE");
-        let settings = Settings::from_env(&mut env);
+        let policy = policy(&mut env);
+        let settings = Settings::from_env(&mut env, policy);
         env.finish(|| {
             Some(Self {
                 table: table?,

@@ -132,6 +132,7 @@ impl Drop for Running {
 pub struct Server {
     running: Running,
     log: Arc<Mutex<String>>,
+    readers: Vec<std::thread::JoinHandle<()>>,
     /// `127.0.0.1:port`.
     pub address: String,
 }
@@ -144,9 +145,10 @@ impl Server {
         let log = Arc::new(Mutex::new(String::new()));
         let (tell, mut told) = watch::channel(None);
         let (stdout, stderr) = (running.0.stdout.take().unwrap(), running.0.stderr.take().unwrap());
+        let mut readers = Vec::new();
         for pipe in [Box::new(stdout) as Box<dyn Read + Send>, Box::new(stderr)] {
             let (log, tell) = (log.clone(), tell.clone());
-            std::thread::spawn(move || {
+            readers.push(std::thread::spawn(move || {
                 for line in BufReader::new(pipe).lines().map_while(Result::ok) {
                     if let Some((_, after)) = line.split_once("listening on http://") {
                         tell.send_replace(after.split(',').next().map(str::to_owned));
@@ -155,13 +157,13 @@ impl Server {
                     log.push_str(&line);
                     log.push('\n');
                 }
-            });
+            }));
         }
         drop(tell);
         let listening = tokio::time::timeout(PATIENCE, told.wait_for(Option::is_some)).await;
         let address = listening.ok().and_then(|told| told.ok().and_then(|address| address.clone()));
         let address = address.unwrap_or_else(|| panic!("it does not listen:\n{}", log.lock().unwrap()));
-        Self { running, log, address }
+        Self { running, log, readers, address }
     }
 
     /// What it has printed so far.
@@ -184,6 +186,8 @@ impl Server {
     pub async fn ended(mut self) -> (Option<i32>, String) {
         tokio::task::spawn_blocking(move || {
             let status = self.running.wait().unwrap_or_else(|| panic!("it does not end:\n{}", self.log()));
+            // What it has printed last may not have been read yet.
+            self.readers.drain(..).for_each(|reader| reader.join().unwrap());
             (status.code(), self.log())
         })
         .await
