@@ -139,20 +139,7 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
             Err(error) if self.claimed.attempts < ATTEMPTS_MAX => return self.try_again(error).await,
             Err(error) => return self.end(gated, execution, CheckVerdict::Errored, &error.to_string()).await,
         };
-        if check.needs.is_empty() || execution.started_at.is_some() {
-            return self.carry_out(gated, check, execution, &token, deadline).await;
-        }
-        let execution = Execution { started_at: Some(self.now), ..execution };
-        let claimed = self.begin(gated, &execution).await?;
-        let turn = Turn { claimed: &claimed, ..*self };
-        turn.carry_out(gated, check, execution, &token, deadline).await
-    }
-
-    /// Writes down that a check which had to wait begins. Each check that it needs has woken it, perhaps after it was
-    /// claimed: then somebody else has its turn, and this fails.
-    async fn begin(&self, gated: &Gated, execution: &Execution) -> Result<Claimed, StoreError> {
-        self.write(gated, execution, Some(self.now.plus_ms(LEASE_MS)), false).await?;
-        Ok(Claimed { seq: self.claimed.seq + 1, attempts: 0, ..self.claimed.clone() })
+        self.carry_out(gated, check, execution, &token, deadline).await
     }
 
     async fn carry_out(

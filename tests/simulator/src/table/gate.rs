@@ -126,10 +126,11 @@ impl Table {
         self.gate.iter().filter(|(_, item)| item.token.is_some()).map(|(result, _)| result)
     }
 
-    /// How work stands: how often it was asked for, and which attempt it is at.
+    /// How work that is still to be done stands: how often it was asked for, and which attempt it is at.
     #[must_use]
     pub fn standing(&self, key: &WorkKey) -> Option<(u64, u64)> {
-        let work = self.works.get(key).filter(|work| work.queue != Some(Queue::Dead))?;
+        let alive = |work: &&Work| work.queue != Some(Queue::Dead) && work.due_at.is_some();
+        let work = self.works.get(key).filter(alive)?;
         Some((work.seq.unwrap_or(0), work.attempts.unwrap_or(0)))
     }
 
