@@ -135,8 +135,9 @@ impl<S: GateStore, T: TaskResults> Relay<S, T> {
             match said {
                 // Somebody else has written meanwhile, or has said the last word, with which the token goes: what there
                 // is to say may be something else now.
-                Err(RelayError::Store(StoreError::Conflict)) if conflicts < CONFLICTS_MAX => conflicts += 1,
-                Err(RelayError::NoToken) if conflicts < CONFLICTS_MAX => conflicts += 1,
+                Err(RelayError::Store(StoreError::Conflict) | RelayError::NoToken) if conflicts < CONFLICTS_MAX => {
+                    conflicts += 1;
+                }
                 result => result?,
             }
         }
@@ -177,15 +178,12 @@ impl<S: GateStore, T: TaskResults> Relay<S, T> {
         let mut conflicts = 0;
         loop {
             let Some(gated) = self.store.gated(result).await? else { return Ok(State::default()) };
-            let known = match (&gated.state.end, &end) {
-                (None, _) => false,
-                (Some(SaidEnd::Refused { .. }), SaidEnd::Accepted { .. }) => false,
-                (Some(_), _) => true,
-            };
-            let state = State { end: Some(end.clone()), ..gated.state.clone() };
-            if known {
+            let refused = matches!(gated.state.end, Some(SaidEnd::Refused { .. }));
+            let accepted = matches!(end, SaidEnd::Accepted { .. });
+            if gated.state.end.is_some() && !(refused && accepted) {
                 return Ok(gated.state);
             }
+            let state = State { end: Some(end.clone()), ..gated.state.clone() };
             match self.store.told(result, &state, gated.version).await {
                 Err(StoreError::Conflict) if conflicts < CONFLICTS_MAX => conflicts += 1,
                 written => return Ok(written.map(|()| state)?),

@@ -123,7 +123,7 @@ fn unique(outcomes: &mut [Outcome]) {
 mod tests {
     use super::*;
 
-    fn finding(msg: &str, metadata: Value) -> Finding {
+    fn finding(msg: &str, metadata: &Value) -> Finding {
         let metadata = metadata.as_object().cloned().unwrap_or_default();
         Finding { rule: "deny".into(), namespace: "main".into(), msg: msg.into(), metadata }
     }
@@ -133,11 +133,11 @@ mod tests {
         let denied = vec![
             finding(
                 "bucket a is public",
-                json!({"id": "S3-1", "severity": "High", "url": "https://x.example/1", "fix": "acl"}),
+                &json!({"id": "S3-1", "severity": "High", "url": "https://x.example/1", "fix": "acl"}),
             ),
-            finding("bucket b is public", json!({"id": "S3-1"})),
+            finding("bucket b is public", &json!({"id": "S3-1"})),
         ];
-        let found = Findings { denied, warned: vec![finding("no tags", json!({}))], ..Findings::default() };
+        let found = Findings { denied, warned: vec![finding("no tags", &json!({}))], ..Findings::default() };
         let end = ended(&found, Timestamp(0));
         assert_eq!(end.verdict, CheckVerdict::Failed);
         assert_eq!(end.message, "2 denials, 1 warning (bucket a is public)");

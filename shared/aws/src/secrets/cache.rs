@@ -84,10 +84,8 @@ impl KeyCache {
         };
         let kept = self.kept(place);
         match kept.key {
-            Some(key) if !kept.failed && now.since_ms(kept.at) < good_ms => return Ok(key),
-            _ if kept.failed && now.since_ms(kept.at) < KEPT_AT_LEAST_MS => {
-                return Err(SecretError::Lately(place.to_string()));
-            }
+            Some(key) if !kept.failed && now.since_ms(kept.at) < good_ms => Ok(key),
+            _ if kept.failed && now.since_ms(kept.at) < KEPT_AT_LEAST_MS => Err(SecretError::Lately(place.to_string())),
             ref key => {
                 let fetched = resolve(&self.vars, vec![reference]).await;
                 let fetched = fetched.and_then(|mut keys| keys.pop().ok_or_else(missing));
