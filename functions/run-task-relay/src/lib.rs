@@ -23,6 +23,10 @@ use tracing::{error, info};
 /// How long a claim lasts, in milliseconds: long enough for some callbacks, and short beside ten minutes of silence.
 pub const LEASE_MS: u64 = 60_000;
 
+/// How long after a failure the next attempt is due, in milliseconds. Longer and longer waits would soon be as long as
+/// HCP Terraform's patience.
+const RETRY_MS: u64 = 5_000;
+
 /// How often what was told is written down again because somebody else wrote meanwhile.
 const CONFLICTS_MAX: usize = 8;
 
@@ -65,11 +69,15 @@ pub enum RelayError {
 
 impl Classify for RelayError {
     fn fault(&self) -> Fault {
-        match self {
+        let fault = match self {
             Self::Terraform(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::Sealed(error) => error.fault(),
             Self::NoToken => Fault::Permanent,
+        };
+        match fault {
+            Fault::Transient { after_ms: None } => Fault::Transient { after_ms: Some(RETRY_MS) },
+            Fault::Transient { .. } | Fault::Throttled { .. } | Fault::Permanent => fault,
         }
     }
 }

@@ -42,8 +42,10 @@ impl World {
             self.violated("G3", format!("{name} is carried out after the answer was given"));
         }
         let lease = sluice_task_runner::LEASE_MS;
+        // Whoever outlived its lease may also have put off what another holds by then.
+        let put_off = self.scenario.faults.outlives && course.deaths > 0;
         let outlived = |spell: &Spell| spell.until.unwrap_or(now) + 2 * skew >= spell.started + lease;
-        let stalled = now + 2 * skew >= seat.started + lease || course.spells.iter().any(outlived);
+        let stalled = put_off || now + 2 * skew >= seat.started + lease || course.spells.iter().any(outlived);
         if let Some(spell) = course.spells.iter().find(|spell| spell.until.is_none() && !stalled) {
             let since = (now - spell.started) / SECOND;
             self.violated("G3", format!("{name} is carried out twice at once: another worker began {since} s ago"));
@@ -212,7 +214,9 @@ impl World {
     /// A runner has come to its end, and says that all is well.
     pub(crate) fn check_taken_in(&mut self, seat: &Seat) {
         let found = matches!(seat.given, Some(Act::Pass | Act::Fail | Act::Permanent | Act::Again(_) | Act::HandOn(_)));
-        let Some(claimed) = seat.claimed.as_ref().filter(|_| found) else { return };
+        // Whoever outlived its lease has nothing to write any more.
+        let in_time = self.now < seat.started + sluice_task_runner::LEASE_MS;
+        let Some(claimed) = seat.claimed.as_ref().filter(|_| found && in_time) else { return };
         if self.table.standing(&claimed.key) == Some((claimed.seq, claimed.attempts.into())) {
             self.violated("G3", format!("what {} came to is dropped, and it is to be carried out again", claimed.key));
         }
