@@ -363,7 +363,7 @@ async fn at_the_most_talkative_level_no_secret_is_printed() {
     // The check is where its output is gathered.
     let (code, log) = stage.terminate().await;
     assert_eq!(code, Some(0));
-    assert!(log.contains("TRACE"));
+    assert!(log.contains("DEBUG"));
     assert!(!log.contains("terraform_version"), "a state is no one's to read");
 }
 

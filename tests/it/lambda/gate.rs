@@ -72,7 +72,11 @@ impl Asked {
         around.hcp.start_run("network", RunOptions::new("a change"));
         let taken = |result: TaskResultView| (result.acknowledged() == 1).then_some(result);
         let result = around.hcp.until(|hcp| hcp.task_results("network").pop().and_then(taken)).await;
-        Self { around, result: result.id.parse().unwrap(), _receiver: receiver }
+        Self {
+            around,
+            result: result.id.parse::<TaskResultId>().unwrap().of(&"guard".parse().unwrap()),
+            _receiver: receiver,
+        }
     }
 
     /// The variables of the functions of the gate.

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sluice_domain::ports::{Bell, GateStore};
-use sluice_domain::{Queue, WorkKey};
+use sluice_domain::{Queue, TaskResultId, WorkKey};
 use sluice_local::store::Embedded;
 use sluice_tests::hcp::sign;
 
@@ -87,7 +87,12 @@ async fn a_request_is_recorded_through_every_front_door() {
         for _ in 0..2 {
             assert_answer(&lambda.answer(event.to_string()).await, 200, &name);
         }
-        let gated = store.table.gated(&id.parse().unwrap()).await.unwrap().unwrap();
+        let gated = store
+            .table
+            .gated(&id.parse::<TaskResultId>().unwrap().of(&"guard".parse().unwrap()))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(gated.admission.request.workspace.to_string(), "app.terraform.io/acme/network", "{name}");
         assert_eq!(due(&store).await.len(), at + 1, "{name}");
     }
@@ -121,7 +126,8 @@ async fn every_sample_is_answered_and_the_one_that_registers_a_task_leaves_no_tr
         let body = body.to_string().replace("taskrs-EXAMPLE0000001", &id);
         let (_, event) = doors(&body, KEY).swap_remove(0);
         assert_answer(&lambda.answer(event.to_string()).await, 200, &name);
-        let recorded = store.table.gated(&id.parse().unwrap()).await.unwrap();
+        let recorded =
+            store.table.gated(&id.parse::<TaskResultId>().unwrap().of(&"guard".parse().unwrap())).await.unwrap();
         // The task has nothing to do but after the plan.
         let checks = match name.as_str() {
             "verification" => None,

@@ -20,14 +20,14 @@ async fn a_name_leads_to_its_public_addresses_only() {
     for (allowed, name, expect) in [
         ("", "mixed.example", "1.1.1.1 2600::1"),
         ("10.0.0.0/8", "mixed.example", "10.0.0.1 1.1.1.1 2600::1"),
-        ("mixed.example", "mixed.example", "10.0.0.1 1.1.1.1 ::1 2600::1 169.254.169.254"),
-        ("*.example", "mixed.example", "10.0.0.1 1.1.1.1 ::1 2600::1 169.254.169.254"),
+        ("mixed.example", "mixed.example", "10.0.0.1 1.1.1.1 ::1 2600::1"),
+        ("*.example,169.254.0.0/16", "mixed.example", "10.0.0.1 1.1.1.1 ::1 2600::1 169.254.169.254"),
         ("", "inside.example", "not public"),
         ("10.0.0.0/9", "inside.example", "not public"),
         ("other.example", "inside.example", "not public"),
         ("INSIDE.example.", "inside.example", "10.128.0.1"),
         ("", "none.example", "not public"),
-        ("*.example", "none.example", ""),
+        ("*.example", "none.example", "not public"),
         ("", "unknown.example", "error: no such name"),
     ] {
         let found = resolved(allowed, name, |name| match name {

@@ -68,8 +68,8 @@ async fn every_status_is_accepted_refused_or_worth_another_attempt() {
         ("500 Internal Server Error", "error Transient { after_ms: None }"),
         ("502 Bad Gateway", "error Transient { after_ms: None }"),
         ("503 Service Unavailable", "error Transient { after_ms: None }"),
-        ("302 Found", "error Permanent"),
-        ("307 Temporary Redirect", "error Permanent"),
+        ("302 Found", "error Transient { after_ms: None }"),
+        ("307 Temporary Redirect", "error Transient { after_ms: None }"),
     ] {
         let far = Far::saying(status, "x-ratelimit-reset: 0.25\r\nlocation: /elsewhere\r\n", "").await;
         let told = match say(&far).await {
