@@ -28,7 +28,7 @@ async fn held() -> (Scene, Asked) {
     scene.store(&preview()).await;
     // It takes Sluice's place, and keeps what HCP Terraform asks.
     let keeper = Checker::start(KEY).await;
-    let spec = RunTaskSpec::new("kept", &keeper.url).hmac_key(KEY);
+    let spec = RunTaskSpec::new("guard", &keeper.url).hmac_key(KEY);
     let task = scene.hcp().create_run_task(spec).await.unwrap();
     scene.hcp().attach_run_task("a", &task, sluice_tests::hcp::Enforcement::Mandatory, &[Stage::PostPlan]);
     scene.world.change("a");
@@ -184,7 +184,7 @@ async fn a_request_that_comes_forty_times_is_answered_forty_times_and_carried_ou
     assert_passed(&result);
     scene.ended(&result.id).await;
     // Its access token is gone, with all that there was to do.
-    let items = ["CHECK#cost", "RELAY", "TASK"].map(|item| format!("GATE#{} {item}", result.id));
+    let items = ["CHECK#cost", "RELAY", "TASK"].map(|item| format!("GATE#{} {item}", scene.known_as(&result.id)));
     assert_eq!(leaks::recorded(scene.world.endpoint()).await, items);
     for _ in 0..10 {
         assert_eq!(post_signed(&client, &url, body.clone()).await, StatusCode::OK, "long after it is over");
