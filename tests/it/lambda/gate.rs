@@ -95,7 +95,8 @@ impl Asked {
 
     /// How HCP Terraform sees it.
     pub(super) fn view(&self) -> TaskResultView {
-        self.around.hcp.task_result(self.result.as_str()).unwrap()
+        let id = self.result.as_str().split('@').next().unwrap();
+        self.around.hcp.task_result(id).unwrap()
     }
 }
 

@@ -123,7 +123,9 @@ fn what_is_wrong_is_named() {
         (("run_id", json!("1")), expect![[r#"run_id is not valid: "1" is not a run id (run-…)"#]]),
         (
             ("run_created_at", json!("yesterday")),
-            expect!["taskrs-EXAMPLE0000001@gate of gate at post_plan: run-EXAMPLE000000001 in app.terraform.io/acme/network (ws-EXAMPLE0000000001), created 2026-11-20T10:01:40.000Z; plan true, configuration true, outcomes true, speculative false"],
+            expect![
+                "taskrs-EXAMPLE0000001@gate of gate at post_plan: run-EXAMPLE000000001 in app.terraform.io/acme/network (ws-EXAMPLE0000000001), created 2026-11-20T10:01:40.000Z; plan true, configuration true, outcomes true, speculative false"
+            ],
         ),
         (("workspace_id", json!(7)), expect!["workspace_id is missing from a run task request"]),
         (
