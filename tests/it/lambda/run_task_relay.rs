@@ -59,7 +59,7 @@ async fn what_the_checks_found_stops_the_run() {
     let view = asked.view();
     assert_eq!((view.status, view.accepted_finals()), (TaskResultStatus::Failed, 1));
     assert_eq!(view.message, "ids: 1 denial (id must not be 2)");
-    assert_eq!(view.outcomes[0]["outcome-id"], "ids.NET-1");
+    assert_eq!(view.outcomes[1]["outcome-id"], "ids.NET-1");
     asked.around.hcp.settled().await;
     assert_eq!(asked.around.hcp.run(&view.run).unwrap().status, RunStatus::Errored);
     assert_eq!(asked.around.hcp.leaks(), []);
