@@ -84,7 +84,7 @@ fn every_sample_asks_what_it_should() {
     for (name, body) in samples() {
         writeln!(text, "{name}: {}", told(&parse(&body))).unwrap();
     }
-    expect![[r#"
+    expect![[r"
         misspelled-capabilities: taskrs-EXAMPLE0000001@gate of gate at post_plan: run-EXAMPLE000000001 in app.terraform.io/acme/network (ws-EXAMPLE0000000001), created 2026-11-20T10:00:00.000Z; plan true, configuration true, outcomes true, speculative false
         no-capabilities: taskrs-EXAMPLE0000001@gate of gate at post_plan: run-EXAMPLE000000001 in app.terraform.io/acme/network (ws-EXAMPLE0000000001), created 2026-11-20T10:00:00.000Z; plan true, configuration true, outcomes false, speculative false
         post-apply: taskrs-EXAMPLE0000001@gate of gate at post_apply: run-EXAMPLE000000001 in app.terraform.io/acme/network (ws-EXAMPLE0000000001), created 2026-11-20T10:00:00.000Z; plan true, configuration true, outcomes true, speculative false
@@ -92,7 +92,7 @@ fn every_sample_asks_what_it_should() {
         pre-apply: taskrs-EXAMPLE0000001@gate of gate at pre_apply: run-EXAMPLE000000001 in app.terraform.io/acme/network (ws-EXAMPLE0000000001), created 2026-11-20T10:00:00.000Z; plan true, configuration true, outcomes true, speculative false
         pre-plan: taskrs-EXAMPLE0000001@gate of gate at pre_plan: run-EXAMPLE000000001 in app.terraform.io/acme/network (ws-EXAMPLE0000000001), created 2026-11-20T10:00:00.000Z; plan false, configuration true, outcomes true, speculative true
         verification: verification
-    "#]].assert_eq(&text);
+    "]].assert_eq(&text);
 }
 
 #[track_caller]
