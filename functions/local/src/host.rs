@@ -22,7 +22,7 @@ use sluice_hcp_client::{Client, TaskClient};
 use sluice_lambda::now;
 use sluice_notification_receiver::{BODY_BYTES_MAX, Receiver};
 use sluice_run_creator::Creator;
-use sluice_run_task_receiver::Receiver as GateReceiver;
+use sluice_run_task_receiver::{REQUEST_BYTES_MAX, Receiver as GateReceiver};
 use sluice_run_task_relay::Relay;
 use sluice_state_indexer::Indexer;
 use sluice_task_runner::{Checks, Runner};
@@ -132,12 +132,9 @@ async fn grace(mut stopping: watch::Receiver<bool>) {
 }
 
 async fn notifications(State(host): State<Arc<Host>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    // One byte more than is allowed tells the receiver that there was more, without holding it.
-    let Ok(body) = axum::body::to_bytes(body, BODY_BYTES_MAX + 1).await else {
+    let Some(request) = read(request, BODY_BYTES_MAX).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let request = http::Request::from_parts(parts, body);
     let answer = sluice_notification_receiver::handle(&host.functions.receiver, request, now()).await;
     host.doorbell.notify_one();
     answer.map(axum::body::Body::from)
@@ -145,14 +142,19 @@ async fn notifications(State(host): State<Arc<Host>>, request: Request) -> Respo
 
 /// What HCP Terraform asks run tasks, and what other checkers answer or ask.
 async fn gate(State(host): State<Arc<Host>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, sluice_run_task_receiver::REQUEST_BYTES_MAX + 1).await else {
+    let Some(request) = read(request, REQUEST_BYTES_MAX).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let request = http::Request::from_parts(parts, body);
     let answer = sluice_run_task_receiver::handle(&host.functions.gate.receiver, request, now()).await;
     host.doorbell.notify_one();
     answer.map(axum::body::Body::from)
+}
+
+/// A request as the functions take it. One byte more than is allowed tells them that there was more, without holding it.
+async fn read(request: Request, bytes_max: usize) -> Option<http::Request<bytes::Bytes>> {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, bytes_max + 1).await.ok()?;
+    Some(http::Request::from_parts(parts, body))
 }
 
 async fn healthz(State(host): State<Arc<Host>>) -> Response {

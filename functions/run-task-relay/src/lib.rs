@@ -69,15 +69,11 @@ pub enum RelayError {
 
 impl Classify for RelayError {
     fn fault(&self) -> Fault {
-        let fault = match self {
+        match self {
             Self::Terraform(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::Sealed(error) => error.fault(),
             Self::NoToken => Fault::Permanent,
-        };
-        match fault {
-            Fault::Transient { after_ms: None } => Fault::Transient { after_ms: Some(RETRY_MS) },
-            Fault::Transient { .. } | Fault::Throttled { .. } | Fault::Permanent => fault,
         }
     }
 }
@@ -118,7 +114,9 @@ async fn put_off(
     let (work, text) = (&claimed.key, chain(error));
     let wait_ms = match error.fault() {
         Fault::Throttled { after_ms } => after_ms.min(THROTTLED_MS_MAX),
-        Fault::Transient { after_ms } => backoff_ms(claimed.attempts, after_ms, work.spread()).min(WAIT_MS_MAX),
+        Fault::Transient { after_ms } => {
+            backoff_ms(claimed.attempts, after_ms.or(Some(RETRY_MS)), work.spread()).min(WAIT_MS_MAX)
+        }
         Fault::Permanent => {
             error!(work = %work, "{work} fails in a way that a person must see to, and is tried again: {text}");
             WAIT_MS_MAX
