@@ -49,11 +49,12 @@ fn cuts() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("shared/hcp-client", BTreeSet::from(["domain", "hcp"])),
         ("shared/aws", BTreeSet::from(["domain"])),
         ("shared/lambda", BTreeSet::from(["domain"])),
+        ("shared/runner", BTreeSet::from(["aws", "domain", "lambda"])),
         ("functions/notification-receiver", BTreeSet::from(edge)),
         ("functions/state-indexer", BTreeSet::from(worker)),
         ("functions/run-creator", BTreeSet::from(worker)),
         ("functions/run-task-receiver", BTreeSet::from(worker)),
-        ("functions/task-runner", BTreeSet::from(worker)),
+        ("functions/task-runner", BTreeSet::from(["aws", "domain", "hcp", "hcp-client", "lambda", "runner"])),
         ("functions/run-task-relay", BTreeSet::from(worker)),
         ("functions/sweeper", BTreeSet::from(worker)),
         // The simulator knows the real thing's wire, and nothing of ours.

@@ -107,7 +107,7 @@ fn gate(
     let relay = Relay { store: table.clone(), terraform: client.clone(), keys: keys.clone() };
     let executor: Checks<Table> =
         checks.checks(table.clone(), client, keys.clone(), KeyCache::new(keyring), ca_bundle)?;
-    Ok(Gate { receiver, runner: Runner { store: table.clone(), executor, keys }, relay })
+    Ok(Gate { receiver, runner: Runner { store: table.clone(), executor, keys: Some(keys) }, relay })
 }
 
 /// The functions cannot be built.

@@ -38,6 +38,7 @@ fn workers_max(queue: Queue) -> usize {
         Queue::Create => 4,
         Queue::Bulk => 3,
         Queue::Check => 8,
+        Queue::Job => 32,
         Queue::Relay => 16,
         Queue::Dead => 0,
     }
@@ -259,7 +260,7 @@ async fn work(host: Arc<Host>, key: WorkKey) {
     let functions = &host.functions;
     let result = match &key {
         WorkKey::Create(_) => sluice_run_creator::handle(&functions.creator, &key, now()).await,
-        WorkKey::Check(..) => sluice_task_runner::handle(&functions.gate.runner, &key, now()).await,
+        WorkKey::Check(..) | WorkKey::Job(..) => sluice_task_runner::handle(&functions.gate.runner, &key, now()).await,
         WorkKey::Relay(_) => sluice_run_task_relay::handle(&functions.gate.relay, &key, now()).await,
         _ => sluice_state_indexer::handle(&functions.indexer, &key, now()).await,
     };

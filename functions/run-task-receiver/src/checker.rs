@@ -81,7 +81,8 @@ where
         let deadline = execution.deadline(definition, &gated.admission);
         let due = (!ended).then(|| execution.silent_at().map_or(deadline, |silent| silent.min(deadline)));
         let wakes = if ended { gated.admission.waiting_for(check).collect() } else { Vec::new() };
-        let step = Advance { result, check, execution: &execution, due, wakes, tells: true, now };
+        let key = gated.admission.work(definition);
+        let step = Advance { key: &key, execution: &execution, due, wakes, tells: true, now };
         let seq = gated.seq.get(check).copied().unwrap_or_default();
         match receiver.store.advance(Guard::Read { seq }, &step).await {
             Err(StoreError::Conflict) if conflicts < CONFLICTS_MAX => conflicts += 1,

@@ -139,6 +139,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
                 | WorkKey::Survey(..)
                 | WorkKey::Create(_)
                 | WorkKey::Check(..)
+                | WorkKey::Job(..)
                 | WorkKey::Relay(_),
                 _,
             ) => Ok(Next::Done),

@@ -25,7 +25,7 @@ pub async fn due(bell: &impl Bell, now: Timestamp) -> Result<Vec<WorkKey>, Store
 pub async fn due_at_most(bell: &impl Bell, now: Timestamp, most: u16) -> Result<Vec<WorkKey>, StoreError> {
     let mut due = Vec::new();
     // First those for whom HCP Terraform waits with a clock in its hand.
-    for queue in [Queue::Relay, Queue::Check, Queue::Index, Queue::Create, Queue::Bulk] {
+    for queue in [Queue::Relay, Queue::Check, Queue::Job, Queue::Index, Queue::Create, Queue::Bulk] {
         due.extend(bell.due(queue, now, most).await?);
     }
     Ok(due)

@@ -162,5 +162,5 @@ pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Runner<Table, Ch
     let plans = TaskClient::new(&address, ca_bundle.as_deref(), TaskLimits::default())?;
     let keyring = KeyCache::new(vars.clone());
     let executor = config.settings.checks(store.clone(), plans, keys.clone(), keyring, ca_bundle.as_deref())?;
-    Ok(Runner { store, executor, keys })
+    Ok(Runner { store, executor, keys: Some(keys) })
 }

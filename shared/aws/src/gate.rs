@@ -4,10 +4,10 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use sluice_domain::gate::{Admission, Gated, HEARTBEAT_MS, Sealed, State};
 use sluice_domain::ports::{Advance, GateStore, Guard, Recorded, StoreError};
-use sluice_domain::{CheckName, Queue, TaskResultId, Timestamp};
+use sluice_domain::{CheckName, Queue, TaskResultId, Timestamp, WorkKey};
 
 use crate::commit::{UNLESS_THERE, update_action};
-use crate::keys::{CHECK, Key, RELAY, SK, TASK, TOKEN, gate, number, string};
+use crate::keys::{CHECK, JOB, Key, RELAY, SK, TASK, TOKEN, gate, number, string};
 use crate::table::{Fields, Table, body};
 
 /// How long a task result is kept, in seconds: thirty days.
@@ -38,7 +38,8 @@ impl GateStore for Table {
             if admission.checks.is_empty() { now } else { now.plus_ms(HEARTBEAT_MS).min(admission.deadline) };
         let mut actions = vec![task, secret, self.fresh(&Key::gate(result, RELAY), Queue::Relay, first_word, now)];
         for check in &admission.checks {
-            actions.push(self.fresh(&Key::check(result, &check.name), Queue::Check, now, now));
+            let work = admission.work(check);
+            actions.push(self.fresh(&Key::work(&work), work.queue(), now, now));
         }
         match self.transact_actions(actions, "to record a task result").await {
             Ok(()) => Ok(Recorded::New),
@@ -65,7 +66,7 @@ impl GateStore for Table {
                     gated.3 = fields.number("version")?;
                 }
                 sk => {
-                    let Some(name) = sk.strip_prefix(CHECK) else { continue };
+                    let Some(name) = sk.strip_prefix(CHECK).or_else(|| sk.strip_prefix(JOB)) else { continue };
                     let name: CheckName = name.parse().map_err(|error| fields.unreadable(format!("{error}")))?;
                     gated.1.insert(name.clone(), fields.number("seq")?);
                     if fields.maybe_text("body").is_some() {
@@ -85,11 +86,11 @@ impl GateStore for Table {
 
     async fn advance(&self, guard: Guard<'_>, step: &Advance<'_>) -> Result<(), StoreError> {
         let mut actions = vec![update_action(self.advanced(guard, step))];
-        let wake = |key: Key, queue: Queue| update_action(self.armed(&key, queue, step.now, ""));
-        actions.extend(step.wakes.iter().map(|check| wake(Key::check(step.result, check), Queue::Check)));
+        let wake = |work: &WorkKey| update_action(self.armed(&Key::work(work), work.queue(), step.now, ""));
+        actions.extend(step.wakes.iter().map(wake));
         if step.tells {
             // What is found out after the last word was decided comes too late.
-            let told = self.armed(&Key::gate(step.result, RELAY), Queue::Relay, step.now, "");
+            let told = self.armed(&Key::gate(step.result(), RELAY), Queue::Relay, step.now, "");
             actions.push(update_action(told.condition_expression("attribute_not_exists(verdict)")));
         }
         self.transact_actions(actions, "to write down how far a check has come").await
@@ -131,11 +132,14 @@ impl Table {
 
     /// A check's item as it is after `step`. What waits for its time counts no attempts.
     fn advanced(&self, guard: Guard<'_>, step: &Advance<'_>) -> UpdateBuilder {
-        let key = Key::check(step.result, step.check);
-        let due = if step.due.is_some() { ", due_at = :due" } else { "" };
-        let gone = if step.due.is_some() { "" } else { ", due_at" };
+        let (set, remove) = match step.due {
+            // Due at once, it rings by itself: nobody has to wait for the next sweep.
+            Some(due) if due <= step.now => (", due_at = :due, bell = :queue", ""),
+            Some(_) => (", due_at = :due", ", bell"),
+            None => ("", ", bell, due_at"),
+        };
         let update = self
-            .set(&key, &format!("SET body = :body, attempts = :zero, tried = :false{due} REMOVE bell, fault, replayed{gone} ADD seq :one"))
+            .set(&Key::work(step.key), &format!("SET body = :body, attempts = :zero, tried = :false{set} REMOVE fault, replayed{remove} ADD seq :one"))
             .expression_attribute_values(":body", body(step.execution))
             .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":false", AttributeValue::Bool(false))
@@ -143,6 +147,12 @@ impl Table {
         let update = match step.due {
             Some(due) => update.expression_attribute_values(":due", number(due.0)),
             None => update,
+        };
+        let update = match step.due {
+            Some(due) if due <= step.now => {
+                update.expression_attribute_values(":queue", string(step.key.queue().as_str()))
+            }
+            _ => update,
         };
         match guard {
             Guard::Claimed(claimed) => update

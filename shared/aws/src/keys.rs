@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use sluice_domain::pace::Lane;
 use sluice_domain::ports::Tally;
-use sluice_domain::{CheckName, Host, TaskResultId, WorkKey, Workspace};
+use sluice_domain::{Host, TaskResultId, WorkKey, Workspace};
 
 /// Sort keys of a workspace's partition. Their order is used: what a decision needs of a workspace lies together.
 pub(crate) const CONSUMER: &str = "CONSUMER#";
@@ -19,6 +19,7 @@ const SURVEY: &str = "SURVEY";
 
 /// Sort keys of a task result's partition.
 pub(crate) const CHECK: &str = "CHECK#";
+pub(crate) const JOB: &str = "JOB#";
 pub(crate) const RELAY: &str = "RELAY";
 pub(crate) const TASK: &str = "TASK";
 pub(crate) const TOKEN: &str = "TOKEN";
@@ -71,7 +72,8 @@ impl Key {
                 Self { pk: format!("ORG#{host}/{organization}"), sk: SURVEY.to_owned() }
             }
             WorkKey::Create(workspace) => Self::of(workspace, CREATE),
-            WorkKey::Check(result, check) => Self::check(result, check),
+            WorkKey::Check(result, check) => Self::gate(result, &format!("{CHECK}{check}")),
+            WorkKey::Job(result, check) => Self::gate(result, &format!("{JOB}{check}")),
             WorkKey::Relay(result) => Self::gate(result, RELAY),
         }
     }
@@ -79,11 +81,6 @@ impl Key {
     /// Part of a task result.
     pub(crate) fn gate(result: &TaskResultId, sk: &str) -> Self {
         Self { pk: gate(result), sk: sk.to_owned() }
-    }
-
-    /// How far a check of a task result has come.
-    pub(crate) fn check(result: &TaskResultId, check: &CheckName) -> Self {
-        Self { pk: gate(result), sk: format!("{CHECK}{check}") }
     }
 
     /// A run task or a policy, as `partition` has it.
@@ -156,9 +153,10 @@ pub fn work_key(pk: &str, sk: &str) -> Option<WorkKey> {
     }
     if let Some(result) = pk.strip_prefix("GATE#") {
         let result = result.parse().ok()?;
-        return match sk.strip_prefix(CHECK) {
-            Some(check) => Some(WorkKey::Check(result, check.parse().ok()?)),
-            None => (sk == RELAY).then_some(WorkKey::Relay(result)),
+        return match (sk.strip_prefix(CHECK), sk.strip_prefix(JOB)) {
+            (Some(check), _) => Some(WorkKey::Check(result, check.parse().ok()?)),
+            (_, Some(check)) => Some(WorkKey::Job(result, check.parse().ok()?)),
+            (None, None) => (sk == RELAY).then_some(WorkKey::Relay(result)),
         };
     }
     let workspace: Workspace = pk.strip_prefix("WS#")?.parse().ok()?;
@@ -199,6 +197,7 @@ mod tests {
             WorkKey::Survey(workspace.host.clone(), workspace.organization.clone()),
             WorkKey::Create(workspace.clone()),
             WorkKey::Check("taskrs-1".parse().unwrap(), "cost".parse().unwrap()),
+            WorkKey::Job("taskrs-1".parse().unwrap(), "scan".parse().unwrap()),
             WorkKey::Relay("taskrs-1".parse().unwrap()),
         ] {
             let key = Key::work(&work);

@@ -19,7 +19,7 @@ impl Table {
     /// that backs off after an attempt of unknown effect looks the same, and is tried again somewhat early.
     pub async fn release(&self, now: Timestamp, lease_ms: u64) -> Result<usize, StoreError> {
         let mut released = 0;
-        for queue in [Queue::Index, Queue::Bulk, Queue::Create, Queue::Check, Queue::Relay] {
+        for queue in [Queue::Index, Queue::Bulk, Queue::Create, Queue::Check, Queue::Job, Queue::Relay] {
             released += self.release_queue(queue, now, now.plus_ms(lease_ms)).await?;
         }
         Ok(released)

@@ -64,7 +64,7 @@ impl Worklist for Table {
             WorkKey::Read(_) => Task::Read(fields.body()?),
             WorkKey::Survey(..) => Task::Survey(fields.body()?),
             WorkKey::Create(_) => Task::Create(fields.body()?),
-            WorkKey::Check(..) => Task::Check,
+            WorkKey::Check(..) | WorkKey::Job(..) => Task::Check,
             WorkKey::Relay(_) => Task::Relay,
         };
         let attempts = u32::try_from(fields.number("attempts")?).unwrap_or(u32::MAX).saturating_add(1);

@@ -24,6 +24,8 @@ pub enum Queue {
     Create,
     /// task-runner.
     Check,
+    /// job-runner.
+    Job,
     /// run-task-relay.
     Relay,
     /// Nobody: dead letters, for a person to see and replay.
@@ -39,6 +41,7 @@ impl Queue {
             Self::Bulk => "bulk",
             Self::Create => "create",
             Self::Check => "check",
+            Self::Job => "job",
             Self::Relay => "relay",
             Self::Dead => "dead",
         }
@@ -69,6 +72,8 @@ pub enum WorkKey {
     Create(Workspace),
     /// A check of a task result is to be begun, or looked after.
     Check(TaskResultId, CheckName),
+    /// The job of a check is to be begun, looked after, or removed.
+    Job(TaskResultId, CheckName),
     /// HCP Terraform is to be told about a task result.
     Relay(TaskResultId),
 }
@@ -82,6 +87,7 @@ impl WorkKey {
             Self::Read(_) | Self::Survey(..) => Queue::Bulk,
             Self::Create(_) => Queue::Create,
             Self::Check(..) => Queue::Check,
+            Self::Job(..) => Queue::Job,
             Self::Relay(_) => Queue::Relay,
         }
     }
@@ -104,6 +110,7 @@ impl fmt::Display for WorkKey {
             Self::Survey(_, organization) => write!(f, "list of the workspaces of {organization}"),
             Self::Create(workspace) => write!(f, "run in {}", workspace.short()),
             Self::Check(result, check) => write!(f, "check {check} of {result}"),
+            Self::Job(result, check) => write!(f, "job {check} of {result}"),
             Self::Relay(result) => write!(f, "answer to {result}"),
         }
     }

@@ -113,7 +113,7 @@ fn start(hcp: &Hcp, table: &Table, settings: Settings, death: Option<Death>) -> 
     let life = Life::new(death);
     let gate = build(hcp, table, settings).gate;
     let store = || Mortal { inner: table.clone(), life: life.clone() };
-    let keys = gate.runner.keys;
+    let keys = gate.receiver.gate.clone();
     Arc::new(Process {
         receiver: Receiver {
             store: store(),
@@ -126,7 +126,7 @@ fn start(hcp: &Hcp, table: &Table, settings: Settings, death: Option<Death>) -> 
         runner: Runner {
             store: store(),
             executor: Mortal { inner: gate.runner.executor, life: life.clone() },
-            keys: keys.clone(),
+            keys: Some(keys.clone()),
         },
         relay: Relay { store: store(), terraform: Mortal { inner: gate.relay.terraform, life: life.clone() }, keys },
         life,

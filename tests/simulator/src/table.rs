@@ -139,7 +139,7 @@ impl Table {
             let mut works = from.take_while(move |(queue, ..)| *queue == of);
             works.find(|(.., key)| counts(key)).map(|(_, at, _)| *at)
         };
-        let queues = [Queue::Index, Queue::Create, Queue::Bulk, Queue::Check, Queue::Relay];
+        let queues = [Queue::Index, Queue::Create, Queue::Bulk, Queue::Check, Queue::Job, Queue::Relay];
         queues.into_iter().filter_map(of_queue).min()
     }
 

@@ -111,10 +111,11 @@ async fn both(
             let guard = held.as_ref().map_or(Guard::Read { seq: rng.u64(0..5) }, Guard::Claimed);
             // Only what is there is woken.
             let there = model.gated(&result).map(|gated| gated.seq).unwrap_or_default();
-            let wakes =
-                wakes.iter().filter(|name| **name != check && there.contains_key(*name) && rng.bool()).collect();
+            let wakes = wakes.into_iter().filter(|name| *name != check && there.contains_key(name) && rng.bool());
+            let wakes = wakes.map(|name| WorkKey::Check(result.clone(), name)).collect();
             let (due, tells) = (rng.bool().then(|| now.plus_ms(rng.u64(0..500))), rng.bool());
-            let step = Advance { result: &result, check: &check, execution: &execution, due, wakes, tells, now };
+            let key = WorkKey::Check(result, check);
+            let step = Advance { key: &key, execution: &execution, due, wakes, tells, now };
             let real = real.advance(guard, &step).await;
             answers("advance", word(&real), word(&model.advance(guard, &step)))
         }

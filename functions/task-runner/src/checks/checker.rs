@@ -6,7 +6,7 @@ use sluice_domain::{CheckName, TaskResultId};
 use sluice_hcp::wire::{Forwarding, forwarded};
 
 use super::{CheckError, Checks};
-use crate::execute::{Asked, Step};
+use sluice_runner::{Asked, Step};
 
 impl<S: FactStore + Definitions> Checks<S> {
     /// Sends the request on, with addresses and a token of ours. What the other finds comes back to those.

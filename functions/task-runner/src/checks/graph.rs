@@ -8,7 +8,7 @@ use sluice_domain::gate::{Unsettled, consumers, preview, upstream};
 use sluice_domain::ports::{Definitions, FactStore};
 
 use super::{CheckError, Checks, LOOK_AGAIN_MS};
-use crate::execute::{Asked, Step};
+use sluice_runner::{Asked, Step};
 
 impl<S: FactStore + Definitions> Checks<S> {
     /// Whether everything above is settled.

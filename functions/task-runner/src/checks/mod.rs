@@ -19,9 +19,9 @@ use sluice_hcp_client::{CheckerError, Checkers, FileError, TaskClient};
 
 use tokio::sync::Semaphore;
 
-use crate::execute::{Asked, Executor, Step, Told};
+use crate::LEASE_MS;
 use crate::rego::{EvaluateError, Evaluator};
-use crate::{LEASE_MS, TOO_LONG};
+use sluice_runner::{Asked, Executor, Step, TOO_LONG, Told};
 
 /// Longest that carrying out a check may take at a time: less than a claim lasts.
 const TURN: Duration = Duration::from_millis(LEASE_MS - 20_000);
@@ -97,6 +97,9 @@ pub enum CheckError {
     /// Nobody could answer.
     #[error("SLUICE_PUBLIC_URL is not set, so another checker would not know where to answer")]
     NoPublicUrl,
+    /// The check is a job, which is carried out elsewhere.
+    #[error("it is a job, and task-runner runs none")]
+    NotHere,
     /// The key is not to be had.
     #[error("the key that its requests are signed with cannot be fetched")]
     Key(#[source] SecretError),
@@ -143,7 +146,8 @@ impl Classify for CheckError {
             | Self::NoPolicy(_)
             | Self::BadPolicy { .. }
             | Self::Evaluate(_)
-            | Self::NoPublicUrl => Fault::Permanent,
+            | Self::NoPublicUrl
+            | Self::NotHere => Fault::Permanent,
         }
     }
 }
@@ -202,6 +206,7 @@ impl<S: FactStore + Definitions> Checks<S> {
             CheckKind::Preview => Box::pin(self.preview(asked)).await,
             CheckKind::Consumers => Box::pin(self.consumers(asked)).await,
             CheckKind::Rego { policy, namespaces } => Box::pin(self.rego(asked, policy, namespaces)).await,
+            CheckKind::Job(_) => Err(CheckError::NotHere),
             CheckKind::Http { url, hmac_key } => Box::pin(self.hand_on(asked, url, hmac_key.as_deref())).await,
         }
     }

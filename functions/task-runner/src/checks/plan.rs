@@ -8,7 +8,7 @@ use sluice_hcp_client::{FileStream, TaskFile};
 use tracing::{info, warn};
 
 use super::{CheckError, Checks};
-use crate::execute::Asked;
+use sluice_runner::Asked;
 
 /// How often what a plan teaches is written down again because somebody else wrote meanwhile.
 const CONFLICTS_MAX: usize = 8;
@@ -17,7 +17,8 @@ impl<S: FactStore + Definitions> Checks<S> {
     /// The plan, as it streams.
     pub(super) async fn open(&self, asked: Asked<'_>) -> Result<FileStream, CheckError> {
         let url: &CallbackUrl = asked.request().plan.as_ref().ok_or(CheckError::NoPlan)?;
-        Ok(self.plans.open(TaskFile::Plan, url, asked.token, self.plan_bytes_max).await?)
+        let token = asked.token.ok_or(CheckError::NoPlan)?;
+        Ok(self.plans.open(TaskFile::Plan, url, token, self.plan_bytes_max).await?)
     }
 
     /// What the plan says. What it teaches is kept until its run has ended.

@@ -10,8 +10,8 @@ use sluice_domain::{PolicyName, Timestamp};
 use sluice_hcp_client::{FileError, FileStream};
 
 use super::{CheckError, Checks};
-use crate::execute::{Asked, Step};
 use crate::rego::{Finding, Findings, Input, Namespaces, NoPlan, Policy};
+use sluice_runner::{Asked, Step};
 
 impl<S: FactStore + Definitions> Checks<S> {
     /// Evaluates a stored policy over the plan, the run, and what the run's checks left for each other.

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::gate::check::{Check, Enforcement, OnError};
+use crate::gate::check::{Check, CheckKind, Enforcement, OnError};
 use crate::gate::definition::{InvalidTask, TaskDefinition};
 use crate::gate::execution::{CheckVerdict, Ended, Execution};
 use crate::gate::outcome::{Level, Outcome, Report, ReportStatus, Tag};
 use crate::gate::request::TaskRequest;
 use crate::names::CheckName;
 use crate::time::Timestamp;
+use crate::work::WorkKey;
 
 /// How long HCP Terraform is left without a word while anything runs, in milliseconds. It gives up after ten minutes
 /// of silence (contract hcp-terraform, section 2.4); a sweep may come a minute late, and a callback may fail.
@@ -68,8 +69,18 @@ impl Admission {
     }
 
     /// The checks that may begin when `name` is over.
-    pub fn waiting_for<'a>(&'a self, name: &'a CheckName) -> impl Iterator<Item = &'a CheckName> {
-        self.checks.iter().filter(|check| check.needs.contains(name)).map(|check| &check.name)
+    pub fn waiting_for(&self, name: &CheckName) -> impl Iterator<Item = WorkKey> {
+        self.checks.iter().filter(|check| check.needs.contains(name)).map(|check| self.work(check))
+    }
+
+    /// The work that a check is.
+    #[must_use]
+    pub fn work(&self, check: &Check) -> WorkKey {
+        let (result, name) = (self.request.result.clone(), check.name.clone());
+        match check.kind {
+            CheckKind::Job(_) => WorkKey::Job(result, name),
+            _ => WorkKey::Check(result, name),
+        }
     }
 }
 

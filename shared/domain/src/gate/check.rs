@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::gate::job::JobSpec;
 use crate::names::{CheckName, PolicyName};
 
 /// When in a run's life a run task is asked (contract hcp-terraform, section 2.1).
@@ -124,6 +125,8 @@ pub enum CheckKind {
         /// Where the key is kept that requests to it are signed with; none sends them unsigned.
         hmac_key: Option<String>,
     },
+    /// What does a program say?
+    Job(Box<JobSpec>),
 }
 
 impl CheckKind {
@@ -136,6 +139,7 @@ impl CheckKind {
             Self::Consumers => "consumers",
             Self::Rego { .. } => "rego",
             Self::Http { .. } => "http",
+            Self::Job(_) => "job",
         }
     }
 

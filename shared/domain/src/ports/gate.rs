@@ -11,7 +11,7 @@ use crate::gate::{
 use crate::names::{CheckName, PolicyName, TaskName, TaskResultId};
 use crate::ports::Recorded;
 use crate::time::Timestamp;
-use crate::work::Claimed;
+use crate::work::{Claimed, WorkKey};
 
 /// A run task as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,20 +46,39 @@ pub enum Guard<'a> {
 /// How far a check has come, to be written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advance<'a> {
-    /// The task result.
-    pub result: &'a TaskResultId,
-    /// The check.
-    pub check: &'a CheckName,
+    /// The check, as the work that it is: one of [`crate::WorkKey::Check`] and [`crate::WorkKey::Job`].
+    pub key: &'a WorkKey,
     /// How far it has come.
     pub execution: &'a Execution,
-    /// When it is due again, if ever.
+    /// When it is due again, if ever. If that is now, it rings.
     pub due: Option<Timestamp>,
     /// The checks that may be able to begin now.
-    pub wakes: Vec<&'a CheckName>,
+    pub wakes: Vec<WorkKey>,
     /// There is something to tell HCP Terraform.
     pub tells: bool,
     /// When this is.
     pub now: Timestamp,
+}
+
+impl Advance<'_> {
+    /// The task result.
+    #[must_use]
+    pub fn result(&self) -> &TaskResultId {
+        self.of().0
+    }
+
+    /// The check.
+    #[must_use]
+    pub fn check(&self) -> &CheckName {
+        self.of().1
+    }
+
+    fn of(&self) -> (&TaskResultId, &CheckName) {
+        match self.key {
+            WorkKey::Check(result, check) | WorkKey::Job(result, check) => (result, check),
+            other => unreachable!("{other} is no check"),
+        }
+    }
 }
 
 /// Task results and how far their checks have come.

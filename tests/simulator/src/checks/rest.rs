@@ -105,7 +105,7 @@ impl World {
             | WorkKey::Read(workspace)
             | WorkKey::Create(workspace)
             | WorkKey::Waiter { waiter: workspace, .. } => Some(workspace.clone()),
-            WorkKey::Survey(..) | WorkKey::Check(..) | WorkKey::Relay(_) => None,
+            WorkKey::Survey(..) | WorkKey::Check(..) | WorkKey::Job(..) | WorkKey::Relay(_) => None,
         };
         let explained = |letter: &Dead| {
             limited && letter.fault.contains("which is the limit") || of(&letter.key).is_some_and(|it| moved(&it))

@@ -62,7 +62,7 @@ impl World {
 
     /// Something was written down about a check.
     pub(crate) fn check_advance(&mut self, seat: &Seat, before: &Execution, step: &Advance<'_>) {
-        let (result, check) = (number(step.result), check_number(step.check));
+        let (result, check) = (number(step.result()), check_number(step.check()));
         self.check_text(&format!("{:?}", step.execution));
         if before.end.is_some() {
             let name = format!("c{check} of taskrs-{result}");
@@ -84,7 +84,7 @@ impl World {
         let Some(end) = &step.execution.end else { return };
         course.ended.get_or_insert(now);
         self.note(|| format!("   c{check} of taskrs-{result} ended: {:?}, {}", end.verdict, end.message));
-        if let Err(why) = self.is_earned(seat, step.check, before, heard, end.verdict) {
+        if let Err(why) = self.is_earned(seat, step.check(), before, heard, end.verdict) {
             let text = format!("c{check} of taskrs-{result} ends as {:?} ({}), {why}", end.verdict, end.message);
             self.violated("G2", text);
         }

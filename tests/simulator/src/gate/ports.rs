@@ -152,7 +152,7 @@ impl GateStore for Port {
     async fn advance(&self, guard: Guard<'_>, step: &Advance<'_>) -> Result<(), StoreError> {
         self.table("advance", true, |world, seat| {
             let (seq, due) =
-                (world.table.gated(step.result).and_then(|gated| gated.seq.get(step.check).copied()), step.due);
+                (world.table.gated(step.result()).and_then(|gated| gated.seq.get(step.check()).copied()), step.due);
             let guard = match seq {
                 Some(seq) if world.breaks(Mutation::GuardIgnored) => Guard::Read { seq },
                 _ => guard,
@@ -164,7 +164,7 @@ impl GateStore for Port {
                 due: if ended && world.breaks(Mutation::EndedAgain) { Some(step.now) } else { due },
                 ..step.clone()
             };
-            let before = world.table.gated(step.result).map(|gated| gated.execution(step.check));
+            let before = world.table.gated(step.result()).map(|gated| gated.execution(step.check()));
             world.table.advance(guard, &step)?;
             world.check_advance(seat, &before.unwrap_or_default(), &step);
             Ok(())

@@ -221,7 +221,7 @@ impl Sim {
             }
             Job::Work(key) => {
                 let executor = Script { port: port.clone(), keys: keys.clone() };
-                let (runner, key) = (Runner { store: port, executor, keys }, key.clone());
+                let (runner, key) = (Runner { store: port, executor, keys: Some(keys) }, key.clone());
                 return Box::pin(async move { well(sluice_task_runner::handle(&runner, &key, now).await) });
             }
             Job::Sweep => return Box::pin(async move { well(sluice_sweeper::sweep(&port, now).await.map(drop)) }),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_domain::gate::{Admission, Execution, Gated, HEARTBEAT_MS, Sealed, State};
+use sluice_domain::gate::{Admission, Check, Execution, Gated, HEARTBEAT_MS, Sealed, State};
 use sluice_domain::ports::{Advance, Guard, Recorded, StoreError};
 use sluice_domain::{CheckName, Queue, TaskResultId, Timestamp, WorkKey};
 
@@ -44,7 +44,7 @@ impl Table {
             if admission.checks.is_empty() { now } else { now.plus_ms(HEARTBEAT_MS).min(admission.deadline) };
         self.fresh(&WorkKey::Relay(result.clone()), first_word, now);
         for check in &admission.checks {
-            self.fresh(&WorkKey::Check(result.clone(), check.name.clone()), now, now);
+            self.fresh(&admission.work(check), now, now);
         }
         Recorded::New
     }
@@ -61,12 +61,12 @@ impl Table {
     pub fn gated(&self, result: &TaskResultId) -> Option<Gated> {
         let item = self.gate.get(result)?;
         let seq = |work: &Work| work.seq.unwrap_or(0);
-        let of = |name: &CheckName| self.works.get(&WorkKey::Check(result.clone(), name.clone())).map(seq);
+        let of = |check: &Check| self.works.get(&item.admission.work(check)).map(seq);
         let checks = item.admission.checks.iter();
         Some(Gated {
             admission: item.admission.clone(),
             executions: item.executions.clone(),
-            seq: checks.filter_map(|check| Some((check.name.clone(), of(&check.name)?))).collect(),
+            seq: checks.filter_map(|check| Some((check.name.clone(), of(check)?))).collect(),
             state: item.state.clone(),
             version: item.version,
         })
@@ -80,8 +80,7 @@ impl Table {
 
     /// Writes down how far a check has come, if the guard holds.
     pub fn advance(&mut self, guard: Guard<'_>, step: &Advance<'_>) -> Result<(), StoreError> {
-        let key = WorkKey::Check(step.result.clone(), step.check.clone());
-        let holds = self.works.get(&key).is_some_and(|work| match guard {
+        let holds = self.works.get(step.key).is_some_and(|work| match guard {
             Guard::Claimed(claimed) => {
                 work.seq == Some(claimed.seq) && work.attempts == Some(u64::from(claimed.attempts))
             }
@@ -89,15 +88,16 @@ impl Table {
         });
         // What is found out after the last word was decided comes too late.
         let in_time = |item: &&mut GateItem| holds && !(step.tells && item.state.verdict.is_some());
-        let Some(item) = self.gate.get_mut(step.result).filter(in_time) else { return Err(StoreError::Conflict) };
-        item.executions.insert(step.check.clone(), step.execution.clone());
-        self.change(&key, |work| {
+        let Some(item) = self.gate.get_mut(step.result()).filter(in_time) else { return Err(StoreError::Conflict) };
+        item.executions.insert(step.check().clone(), step.execution.clone());
+        self.change(step.key, |work| {
             work.due_at = step.due.map(|due| due.0);
-            (work.attempts, work.tried, work.bell, work.fault) = (Some(0), false, false, None);
+            let rings = step.due.is_some_and(|due| due <= step.now);
+            (work.attempts, work.tried, work.bell, work.fault) = (Some(0), false, rings, None);
             work.seq = work.seq.map(|seq| seq + 1);
         });
-        let checks = step.wakes.iter().map(|check| WorkKey::Check(step.result.clone(), (*check).clone()));
-        for key in checks.chain(step.tells.then(|| WorkKey::Relay(step.result.clone()))) {
+        let relay = step.tells.then(|| WorkKey::Relay(step.result().clone()));
+        for key in step.wakes.iter().cloned().chain(relay) {
             self.change(&key, |work| arm(work, key.queue(), step.now.0));
         }
         Ok(())

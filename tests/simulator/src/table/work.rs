@@ -55,7 +55,7 @@ impl Table {
             WorkKey::Read(_) => Task::Read(old.reading?),
             WorkKey::Survey(..) => Task::Survey(old.survey?),
             WorkKey::Create(_) => Task::Create(old.order?),
-            WorkKey::Check(..) => Task::Check,
+            WorkKey::Check(..) | WorkKey::Job(..) => Task::Check,
             WorkKey::Relay(_) => Task::Relay,
         };
         let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);

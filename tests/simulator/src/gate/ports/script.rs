@@ -76,7 +76,7 @@ impl Executor for Script {
         port.suspend("execute", false).await;
         let (turn, under) = {
             let (mut world, mut seat) = (port.world(), port.seat());
-            let number = world.begin(&seat, key, asked.token);
+            let number = world.begin(&seat, key, asked.token.expect("checks read plans"));
             let turns = &world.spec(key.0, key.1).turns;
             let turn = turns[number.min(turns.len() - 1)].clone();
             world.note(|| format!("   turn {number} at c{} of taskrs-{}: {:?}", key.1, key.0, turn.act));
@@ -104,7 +104,8 @@ impl Script {
             Act::Pass => ended(CheckVerdict::Passed, "nothing to object to"),
             Act::Fail => ended(CheckVerdict::Failed, "objects"),
             Act::Transient if self.port.world().breaks(Mutation::TokenLeaks) => {
-                Err(ScriptError::Transient(format!(": {}", asked.token.expose_secret())))
+                let token = asked.token.expect("checks read plans");
+                Err(ScriptError::Transient(format!(": {}", token.expose_secret())))
             }
             Act::Transient => Err(ScriptError::Transient(String::new())),
             Act::Permanent => Err(ScriptError::Permanent),

@@ -3,8 +3,8 @@
 use std::future::Future;
 
 use secrecy::SecretString;
-use sluice_domain::gate::{Admission, Check, Ended, Execution, TaskRequest};
-use sluice_domain::{Classify, Fault, Timestamp};
+use sluice_domain::gate::{Admission, Check, CheckVerdict, Ended, Execution, TaskRequest};
+use sluice_domain::{CheckName, Classify, Fault, TaskResultId, Timestamp};
 
 /// A check that is to be carried out.
 #[derive(Debug, Clone, Copy)]
@@ -15,8 +15,8 @@ pub struct Asked<'a> {
     pub check: &'a Check,
     /// How far it has come.
     pub execution: &'a Execution,
-    /// HCP Terraform's access token: for the plan, and for nobody else.
-    pub token: &'a SecretString,
+    /// HCP Terraform's access token: for the plan, and for nobody else. None where nobody reads that here.
+    pub token: Option<&'a SecretString>,
     /// When the check has to be over.
     pub deadline: Timestamp,
     /// When this is.
@@ -58,8 +58,26 @@ pub trait Executor: Sync {
     /// Why a check comes to no verdict.
     type Error: Told + Send + 'static;
 
+    /// A check may leave something behind that [`Executor::clear`] takes away.
+    const LEAVES_SOMETHING: bool = false;
+
     /// Carries out a check, or a part of it. It may be asked again for the same.
     fn execute(&self, asked: Asked<'_>) -> impl Future<Output = Result<Step, Self::Error>> + Send;
+
+    /// How a check ends that has used up its time.
+    fn overdue(&self, asked: Asked<'_>) -> impl Future<Output = Ended> + Send {
+        let end = Ended::new(asked.now, CheckVerdict::Errored, crate::TOO_LONG);
+        async { end }
+    }
+
+    /// Takes away what a check left behind that is over, whether it began or not. It is asked until it does.
+    fn clear(
+        &self,
+        _result: &TaskResultId,
+        _check: &CheckName,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async { Ok(()) }
+    }
 }
 
 /// What an attempt that failed means for its check.

@@ -1,0 +1,69 @@
+//! How the pod of a job is set up, by the names and in the formats of Terrakube's ephemeral executor (contract
+//! terrakube-lagoon, sections 2.1 and 2.2).
+
+use std::collections::BTreeMap;
+
+/// How the pod of a job is set up.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PodSettings {
+    /// `ExecutorEphemeralNamespace`: where it runs, if not where the deployment's jobs do.
+    pub namespace: Option<String>,
+    /// `ExecutorEphemeralImage`: what it runs, where the check names no image.
+    pub image: Option<String>,
+    /// `ExecutorEphemeralSecret`: secrets whose keys become variables, separated by commas.
+    pub env_secrets: Vec<String>,
+    /// `EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP`: config maps whose keys become variables, separated by commas.
+    pub env_config_maps: Vec<String>,
+    /// `EPHEMERAL_JOB_ENV_VARS`: `k=v;k2=v2`.
+    pub env: BTreeMap<String, String>,
+    /// `EPHEMERAL_CONFIG_SERVICE_ACCOUNT`.
+    pub service_account: Option<String>,
+    /// `EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS`: `k=v;k2=v2`.
+    pub node_selector: BTreeMap<String, String>,
+    /// `EPHEMERAL_CONFIG_ANNOTATIONS`, of the job.
+    pub annotations: BTreeMap<String, String>,
+    /// `EPHEMERAL_CONFIG_POD_ANNOTATIONS`, of its pod.
+    pub pod_annotations: BTreeMap<String, String>,
+    /// `EPHEMERAL_CONFIG_LABELS`, of both.
+    pub labels: BTreeMap<String, String>,
+    /// `EPHEMERAL_CONFIG_TOLERATIONS`: `key[=value][:operator[:effect]]`, several with `;`.
+    pub tolerations: Vec<Toleration>,
+    /// `EPHEMERAL_CONFIG_MAP_NAME` and `EPHEMERAL_CONFIG_MAP_MOUNT_PATH` (`/data`).
+    pub config_map: Option<Mount>,
+    /// `PVC_CLAIM_NAME` (`terrakube-plugin-pvc`) at `TF_PLUGIN_CACHE_DIR`.
+    pub plugin_cache: Option<Mount>,
+    /// `EPHEMERAL_CPU_REQUEST`, `EPHEMERAL_MEMORY_REQUEST`, `EPHEMERAL_STORAGE_REQUEST`: quantities by resource.
+    pub requests: BTreeMap<String, String>,
+    /// `EPHEMERAL_CPU_LIMIT`, `EPHEMERAL_MEMORY_LIMIT`, `EPHEMERAL_STORAGE_LIMIT`.
+    pub limits: BTreeMap<String, String>,
+    /// `EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT`: `fsGroup`.
+    pub fs_group: Option<i64>,
+    /// `EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT`: `runAsUser`.
+    pub run_as_user: Option<i64>,
+    /// `EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT`: `runAsNonRoot`.
+    pub run_as_non_root: Option<bool>,
+    /// `EPHEMERAL_CONFIG_SECURITY_CONTEXT`: `allowPrivilegeEscalation`.
+    pub allow_privilege_escalation: Option<bool>,
+}
+
+/// A taint that the pod puts up with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toleration {
+    /// The taint's key.
+    pub key: String,
+    /// `Exists` or `Equal`.
+    pub operator: String,
+    /// The taint's value, where it has to be equal.
+    pub value: Option<String>,
+    /// Its effect; all of them, if none.
+    pub effect: Option<String>,
+}
+
+/// A volume and where it is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Its name.
+    pub name: String,
+    /// The path.
+    pub path: String,
+}
