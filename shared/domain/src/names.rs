@@ -128,6 +128,12 @@ impl TaskResultId {
         let id = self.0.split('@').next().unwrap_or_default();
         Self(format!("{id}@{task}"))
     }
+
+    /// The id that HCP Terraform knows it by.
+    #[must_use]
+    pub fn of_hcp(&self) -> &str {
+        self.0.split('@').next().unwrap_or_default()
+    }
 }
 
 /// A workspace as Terraform configurations refer to it: by host, organization and name. Its id may change.

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use secrecy::SecretString;
 use sluice_domain::gate::{Admission, Check, CheckVerdict, Ended, Execution, TaskRequest};
-use sluice_domain::{CheckName, Classify, Fault, TaskResultId, Timestamp};
+use sluice_domain::{Classify, Fault, TaskResultId, Timestamp};
 
 /// A check that is to be carried out.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +74,7 @@ pub trait Executor: Sync {
     fn clear(
         &self,
         _result: &TaskResultId,
-        _check: &CheckName,
+        _check: &Check,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send {
         async { Ok(()) }
     }

@@ -76,11 +76,11 @@ where
         Err(error) => return stand_by(&runner.store, &claimed, &error, now).await,
     };
     let turn = Turn { runner, claimed: &claimed, result, name, now };
-    let answered = |gated: &Gated| gated.state.verdict.is_some() || gated.state.end.is_some();
-    let Some(gated) = gated.filter(|gated| !answered(gated)) else {
+    let Some(gated) = gated else { return runner.store.complete(&claimed).await };
+    if gated.state.verdict.is_some() || gated.state.end.is_some() {
         // The answer is given: whatever this would find comes too late.
-        return turn.clear().await;
-    };
+        return turn.clear(&gated).await;
+    }
     if gated.seq.get(name) != Some(&claimed.seq) {
         // It was woken, or another checker spoke, since it was claimed. It is due again where that is needed: whoever
         // begins it here would do so beside whoever that rings for.
@@ -106,7 +106,7 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
     async fn take(&self, gated: &Gated) -> Result<(), StoreError> {
         let execution = gated.execution(self.name);
         let Some(check) = gated.admission.check(self.name).filter(|_| execution.end.is_none()) else {
-            return self.clear().await;
+            return self.clear(gated).await;
         };
         let deadline = execution.deadline(check, &gated.admission);
         if self.now >= deadline {
@@ -142,7 +142,7 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
         let sealed = match self.runner.store.token(self.result).await {
             Ok(Some(sealed)) => sealed,
             // It goes with the answer, which was given since the check was read.
-            Ok(None) => return self.clear().await,
+            Ok(None) => return self.clear(gated).await,
             Err(error) => return stand_by(&self.runner.store, self.claimed, &error, self.now).await,
         };
         let token = match keys.open(self.result, &sealed) {
@@ -155,11 +155,13 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
     }
 
     /// The check is over: nothing of it is left but what was found.
-    async fn clear(&self) -> Result<(), StoreError> {
-        match self.runner.executor.clear(self.result, self.name).await {
-            Ok(()) => self.runner.store.complete(self.claimed).await,
-            Err(error) => self.try_again(error).await,
+    async fn clear(&self, gated: &Gated) -> Result<(), StoreError> {
+        if let Some(check) = gated.admission.check(self.name)
+            && let Err(error) = self.runner.executor.clear(self.result, check).await
+        {
+            return self.try_again(error).await;
         }
+        self.runner.store.complete(self.claimed).await
     }
 
     async fn carry_out(
@@ -249,7 +251,7 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
             let gated = self.runner.store.gated(self.result).await?;
             match gated {
                 // The last word was decided meanwhile: this comes too late.
-                Some(gated) if gated.state.verdict.is_some() => return self.clear().await,
+                Some(gated) if gated.state.verdict.is_some() => return self.clear(&gated).await,
                 // Another check of the same result, or the relay, was written at that very moment.
                 Some(gated) if gated.seq.get(self.name) == Some(&self.claimed.seq) => {}
                 _ => return Err(StoreError::Conflict),

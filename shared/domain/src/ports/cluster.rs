@@ -156,6 +156,9 @@ pub trait Cluster: Send + Sync {
         slice: Duration,
     ) -> impl Future<Output = Result<Standing, Self::Error>> + Send;
 
+    /// The end of what a job has written so far; nothing where none is to be had.
+    fn output(&self, place: &JobPlace) -> impl Future<Output = Result<Output, Self::Error>> + Send;
+
     /// Leaves nothing of a job, whether it runs or not. It is no error if there is none.
     fn remove(&self, place: &JobPlace) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }

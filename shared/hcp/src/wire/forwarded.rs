@@ -22,6 +22,25 @@ pub struct Forwarding<'a> {
     pub token: &'a SecretString,
 }
 
+/// What `request` asks, for a program that answers by itself: without a token, and without where HCP Terraform is
+/// answered. The plan and the configuration are offered at addresses of ours, where HCP Terraform offers them.
+#[must_use]
+pub fn told_to_job(request: &TaskRequest, plan_url: Option<&str>, configuration_url: Option<&str>) -> String {
+    let mut body: Members = serde_json::from_str(&request.original.0).unwrap_or_default();
+    for name in ["access_token", "task_result_callback_url"] {
+        body.remove(name);
+    }
+    for (name, url) in [
+        ("plan_json_api_url", plan_url.filter(|_| request.plan.is_some())),
+        ("configuration_version_download_url", configuration_url.filter(|_| request.configuration.is_some())),
+    ] {
+        if url.is_some() || body.get(name).is_some() {
+            body.set(name, "", &url);
+        }
+    }
+    body.to_json()
+}
+
 /// The body that asks another checker what `request` asks. It holds a token: do not log it.
 ///
 /// Whatever else HCP Terraform sent is passed on as it came. A plan or configuration is offered only where it did.

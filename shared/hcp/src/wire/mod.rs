@@ -11,7 +11,7 @@ mod status;
 mod timestamp;
 
 pub use callback::{MalformedCallback, callback, parse_callback};
-pub use forwarded::{Forwarding, forwarded};
+pub use forwarded::{Forwarding, forwarded, told_to_job};
 pub use heard::{Heard, Malformed};
 pub use notification::{News, Notification};
 pub use origin::{InvalidOrigin, Origin};

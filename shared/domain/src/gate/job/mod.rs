@@ -32,8 +32,8 @@ pub struct JobSpec {
 pub enum Program {
     /// An image, which knows by itself what to do: Lagoon's advanced task.
     Image {
-        /// The image.
-        image: String,
+        /// The image; None for the one of the deployment.
+        image: Option<String>,
     },
     /// A command in a copy of a service's pod: Lagoon's standard task.
     Service {
