@@ -1,5 +1,6 @@
 //! What the functions need of the table and of HCP Terraform, in this crate's own words.
 
+mod context;
 mod gate;
 mod terraform;
 
@@ -16,6 +17,7 @@ use crate::time::Timestamp;
 use crate::verdict::Decision;
 use crate::work::{Claimed, Order, Queue, Reading, Survey, WorkKey};
 
+pub use context::{ContextRun, ContextStore, Kept};
 pub use gate::{Advance, Definitions, GateStore, Guard, Heard, StoredTask, TaskResults};
 pub use terraform::{
     CreatedRun, DownloadUrl, ListPage, RunListed, Runs, StateVersion, States, WorkspaceFound, WorkspaceListed,
