@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use secrecy::{SecretSlice, SecretString};
 use sluice_aws::{GateKeys, Table};
+use sluice_context_api::Operators;
 use sluice_domain::ports::{FactStore, Known};
 use sluice_domain::{Host, Policy, Timestamp, Workspace};
 use sluice_hcp::signature::Keys;
@@ -22,6 +23,12 @@ use crate::bins::bin;
 
 /// What the simulated notifications are signed with.
 pub const TOKEN: &str = "demo-token";
+
+/// What access tokens are sealed with, and the tokens of checks made.
+pub const GATE_KEY: &str = "a gate key of the tests";
+
+/// The tokens of those who may read and write any context, of which one replaces the other.
+pub const OPERATORS: [&str; 2] = ["operator-token-5e2c", "operator-token-d07b"];
 
 /// How long a world may take to come to rest.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -66,10 +73,11 @@ pub fn build(hcp: &Hcp, table: &Table, settings: Settings) -> Functions {
         survey_ms: settings.survey_ms,
         api_requests_per_second: settings.api_requests_per_second,
         gate: GateParts {
-            keys: GateKeys::new(&SecretString::from("a gate key of the tests"), &[]),
+            keys: GateKeys::new(&SecretString::from(GATE_KEY), &[]),
             keyring: settings.keyring,
             checks: ChecksSettings { policy, evaluator: Some(bin("sluice")), ..settings.checks },
         },
+        operators: Operators::new(&OPERATORS.map(SecretString::from)),
     })
     .unwrap()
 }

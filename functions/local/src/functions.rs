@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use secrecy::{SecretSlice, SecretString};
 use sluice_aws::secrets::KeyCache;
-use sluice_aws::{GateKeys, Table, TablePace};
+use sluice_aws::{GateKeys, PATIENCE, Table, TablePace};
+use sluice_context_api::{ContextApi, Operators};
 use sluice_domain::Policy;
 use sluice_domain::pace::{Lane, Paced};
 use sluice_hcp::digest::Digester;
@@ -45,6 +46,8 @@ pub struct Parts {
     pub api_requests_per_second: u32,
     /// What the gate is made of besides.
     pub gate: GateParts,
+    /// Who may read and write the context of any run.
+    pub operators: Operators,
 }
 
 /// What the gate is made of.
@@ -60,6 +63,8 @@ pub struct GateParts {
 /// The functions. They share one client, as they share one process, and one budget of requests, as they would anywhere.
 pub fn functions(parts: Parts) -> Result<Functions, FunctionsError> {
     let Parts { table, digest_key, terraform, api_token, ca_bundle, keys, policy, .. } = parts;
+    let (store, keys_of_gate) = (table.clone(), parts.gate.keys.clone());
+    let context = ContextApi { store, gate: keys_of_gate, operators: parts.operators, patience: PATIENCE };
     let gate = gate(parts.gate, &table, &terraform, ca_bundle.as_deref())?;
     let address = terraform.url.parse().map_err(|_| SettingsError::Address)?;
     let client = Client::new(Settings { ca_bundle, ..Settings::new(address, api_token, Digester::new(&digest_key)) })?;
@@ -82,6 +87,7 @@ pub fn functions(parts: Parts) -> Result<Functions, FunctionsError> {
             survey_ms: parts.survey_ms,
         },
         gate,
+        context,
         terraform: terraform.host,
         table,
     })

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use sluice_aws::secrets::KeyCache;
 use sluice_aws::{Table, TablePace};
+use sluice_context_api::ContextApi;
 use sluice_domain::foresee::{ForeseeError, foresee};
 use sluice_domain::pace::Paced;
 use sluice_domain::picture::Picture;
@@ -68,6 +69,8 @@ pub struct Functions {
     pub creator: Creator<Table, Paced<Client, TablePace>>,
     /// Run tasks.
     pub gate: Gate,
+    /// `GET|POST|PATCH /context/v1/{runId}`.
+    pub context: ContextApi<Table>,
 }
 
 /// The functions of the gate.
@@ -98,6 +101,7 @@ pub async fn serve(
         .route("/notifications", any(notifications))
         .route("/run-tasks/{*rest}", any(gate))
         .route("/task-results/{*rest}", any(gate))
+        .route("/context/{*rest}", any(context))
         .route("/healthz", get(healthz))
         .route("/plan/{organization}/{workspace}", get(plan))
         .route("/{graph}", get(graph))
@@ -148,6 +152,15 @@ async fn gate(State(host): State<Arc<Host>>, request: Request) -> Response {
     };
     let answer = sluice_run_task_receiver::handle(&host.functions.gate.receiver, request, now()).await;
     host.doorbell.notify_one();
+    answer.map(axum::body::Body::from)
+}
+
+/// What the checks of a run leave for each other. It makes no work due.
+async fn context(State(host): State<Arc<Host>>, request: Request) -> Response {
+    let answer = match read(request, sluice_context_api::REQUEST_BYTES_MAX).await {
+        Some(request) => sluice_context_api::handle(&host.functions.context, request, now()).await,
+        None => sluice_context_api::too_large(),
+    };
     answer.map(axum::body::Body::from)
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use secrecy::{ExposeSecret, SecretSlice};
 use sluice_aws::secrets::{resolve, resolve_lists};
 use sluice_aws::{GateKeys, Table};
+use sluice_context_api::Operators;
 use sluice_domain::Policy;
 use sluice_hcp::signature::Keys;
 use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, api_requests_per_second, interval_ms, policy};
@@ -42,6 +43,7 @@ pub struct Settings {
     survey_ms: u64,
     api_requests_per_second: u32,
     gate_keys: Vec<SecretRef>,
+    operator_tokens: Vec<SecretRef>,
     checks: sluice_task_runner::Settings,
 }
 
@@ -71,6 +73,7 @@ impl Settings {
             (Ear::Open, true) => env.secrets("SLUICE_GATE_KEY"),
             _ => env.optional_secrets("SLUICE_GATE_KEY"),
         };
+        let operator_tokens = env.optional_secrets("SLUICE_OPERATOR_TOKEN");
         let checks = sluice_task_runner::Settings::from_env(&mut env, policy.clone());
         env.finish(|| {
             Some(Self {
@@ -85,6 +88,7 @@ impl Settings {
                 survey_ms: survey_ms?,
                 api_requests_per_second: api_requests_per_second?,
                 gate_keys: gate_keys?,
+                operator_tokens: operator_tokens?,
                 checks: checks?,
             })
         })
@@ -113,6 +117,7 @@ impl Settings {
             table,
             digest_key,
             gate,
+            operators: Operators::new(&resolve_lists(vars, self.operator_tokens).await?),
             terraform: self.terraform,
             api_token: resolve(vars, vec![self.api_token]).await?.remove(0),
             ca_bundle: self.ca_bundle.map(std::fs::read).transpose().map_err(ServeError::CaBundle)?,

@@ -241,7 +241,7 @@ fn beginning() -> Survey {
     Survey { page: 1, ..Survey::default() }
 }
 
-fn at_version(version: u64) -> &'static str {
+pub(crate) fn at_version(version: u64) -> &'static str {
     if version == 0 { UNLESS_THERE } else { "version = :version" }
 }
 

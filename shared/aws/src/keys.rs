@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use sluice_domain::pace::Lane;
 use sluice_domain::ports::Tally;
-use sluice_domain::{Host, TaskResultId, WorkKey, Workspace};
+use sluice_domain::{Host, RunId, TaskResultId, WorkKey, Workspace};
 
 /// Sort keys of a workspace's partition. Their order is used: what a decision needs of a workspace lies together.
 pub(crate) const CONSUMER: &str = "CONSUMER#";
@@ -23,6 +23,10 @@ pub(crate) const JOB: &str = "JOB#";
 pub(crate) const RELAY: &str = "RELAY";
 pub(crate) const TASK: &str = "TASK";
 pub(crate) const TOKEN: &str = "TOKEN";
+
+/// Sort keys of a run's context.
+pub(crate) const ASKED: &str = "RUN#";
+const HEAD: &str = "HEAD";
 
 /// The partitions of what a person defines.
 pub(crate) const POLICIES: &str = "POLICIES";
@@ -83,6 +87,22 @@ impl Key {
         Self { pk: gate(result), sk: sk.to_owned() }
     }
 
+    /// That a task was asked of a run. One for each task result: those of a stage come at the same time, and two
+    /// transactions on one item would keep each other out.
+    pub(crate) fn asked(run: &RunId, result: &TaskResultId) -> Self {
+        Self { pk: context(run), sk: format!("{ASKED}{result}") }
+    }
+
+    /// The context of a run, or what it is made of.
+    pub(crate) fn context_head(run: &RunId) -> Self {
+        Self { pk: context(run), sk: HEAD.to_owned() }
+    }
+
+    /// Part of a context that is too large for one item.
+    pub(crate) fn context_part(run: &RunId, generation: &str, part: usize) -> Self {
+        Self { pk: context(run), sk: format!("PART#{generation}#{part:03}") }
+    }
+
     /// A run task or a policy, as `partition` has it.
     pub(crate) fn defined(partition: &str, name: &str) -> Self {
         Self { pk: partition.to_owned(), sk: name.to_owned() }
@@ -134,6 +154,11 @@ pub(crate) fn partition(workspace: &Workspace) -> String {
 /// The partition of a task result.
 pub(crate) fn gate(result: &TaskResultId) -> String {
     format!("GATE#{result}")
+}
+
+/// The partition of a run's context.
+pub(crate) fn context(run: &RunId) -> String {
+    format!("CONTEXT#{run}")
 }
 
 pub(crate) fn listing(host: &Host) -> String {
@@ -207,7 +232,9 @@ mod tests {
         assert_eq!(work_key("LOG#app.terraform.io/acme/network", "1"), None);
         assert_eq!(work_key("GATE#taskrs-1", TOKEN), None);
         assert_eq!(work_key("ORG#app.terraform.io/acme", FACTS), None);
-        for other in [Key::tally(&Tally::UnderWay), Key::turns(Lane::Work), Key::pause()] {
+        let run = "run-1".parse().unwrap();
+        let context = [Key::context_head(&run), Key::asked(&run, &"taskrs-1".parse().unwrap())];
+        for other in [Key::tally(&Tally::UnderWay), Key::turns(Lane::Work), Key::pause()].iter().chain(&context) {
             assert_eq!(work_key(&other.pk, &other.sk), None, "{other}");
         }
     }

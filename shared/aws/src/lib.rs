@@ -2,6 +2,7 @@
 
 mod commit;
 mod connect;
+mod context;
 mod dead;
 mod definitions;
 mod facts;
@@ -18,10 +19,11 @@ mod tallies;
 mod work;
 
 pub use connect::{ConnectError, client, http_client};
+pub use context::{PATIENCE, Patience, change_context};
 pub use dead::DeadLetter;
 pub use definitions::{DefinitionError, read_task};
 pub use keys::work_key;
 pub use log::Decided;
 pub use pace::TablePace;
-pub use seal::{GateKeys, OpenError};
+pub use seal::{ContextClaims, GateKeys, OpenError};
 pub use table::Table;

@@ -10,7 +10,7 @@ use ring::hmac::{self, HMAC_SHA256};
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 use sluice_domain::gate::Sealed;
-use sluice_domain::{CheckName, Classify, Fault, SecretRef, TaskResultId};
+use sluice_domain::{CheckName, Classify, Fault, RunId, SecretRef, TaskResultId};
 
 use crate::secrets::{SecretError, resolve_lists};
 
@@ -31,6 +31,17 @@ impl Classify for OpenError {
     fn fault(&self) -> Fault {
         Fault::TRANSIENT
     }
+}
+
+/// What the token of a check says: whose it is, and for the context of which run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextClaims {
+    /// The run.
+    pub run: RunId,
+    /// The task result.
+    pub result: TaskResultId,
+    /// The check.
+    pub check: CheckName,
 }
 
 impl GateKeys {
@@ -87,6 +98,30 @@ impl GateKeys {
         SecretString::from(URL_SAFE_NO_PAD.encode(hmac::sign(&self.first, &checker(result, check))))
     }
 
+    /// The token with which one check of one task result reads and writes the context of its run. It is derived like that
+    /// of another checker, and says itself whose it is.
+    #[must_use]
+    pub fn context_token(&self, run: &RunId, result: &TaskResultId, check: &CheckName) -> SecretString {
+        let mac = URL_SAFE_NO_PAD.encode(hmac::sign(&self.first, &of_context(run, result, check)));
+        // Only what RFC 6750 has in a bearer token, and no name has the character between them.
+        let result = result.as_str().replace('@', "~");
+        SecretString::from([CONTEXT_TOKEN, run.as_str(), &result, check.as_str(), &mac].join("~"))
+    }
+
+    /// What a token for a context says, if it is genuine, compared in constant time. Whether its check still runs is for
+    /// the table to say.
+    #[must_use]
+    pub fn context_claims(&self, token: &str) -> Option<ContextClaims> {
+        let (run, rest) = token.strip_prefix(CONTEXT_TOKEN)?.strip_prefix('~')?.split_once('~')?;
+        let (rest, mac) = rest.rsplit_once('~')?;
+        let (result, check) = rest.rsplit_once('~')?;
+        let (run, check) = (run.parse().ok()?, check.parse().ok()?);
+        let claims = ContextClaims { run, result: result.replace('~', "@").parse().ok()?, check };
+        let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;
+        let message = of_context(&claims.run, &claims.result, &claims.check);
+        self.all().any(|key| hmac::verify(key, &message, &mac).is_ok()).then_some(claims)
+    }
+
     /// Letters and digits that stand for one check of one task result. Nobody can tell which from them.
     #[must_use]
     pub fn alias(&self, result: &TaskResultId, check: &CheckName) -> String {
@@ -118,6 +153,13 @@ fn sealing(key: &hmac::Key, result: &TaskResultId) -> LessSafeKey {
 
 fn checker(result: &TaskResultId, check: &CheckName) -> Vec<u8> {
     format!("checker {result} {check}").into_bytes()
+}
+
+/// What tokens for contexts begin with: whoever finds one somewhere knows what it is.
+const CONTEXT_TOKEN: &str = "sluice-context";
+
+fn of_context(run: &RunId, result: &TaskResultId, check: &CheckName) -> Vec<u8> {
+    format!("context {run} {result} {check}").into_bytes()
 }
 
 #[cfg(test)]
@@ -160,5 +202,42 @@ mod tests {
         assert!(!keys(&["old"]).is_checker_token(&result, &"lint".parse().unwrap(), token));
         assert!(!keys(&["old"]).is_checker_token(&"taskrs-2".parse().unwrap(), &cost, token));
         assert!(!keys(&["old"]).is_checker_token(&result, &cost, ""));
+    }
+
+    #[test]
+    fn a_token_for_a_context_says_whose_it_is_and_nothing_in_it_can_be_changed() {
+        for (result, check) in [("taskrs-1@guard", "cost"), ("taskrs-1", "cost"), ("taskrs-1_x@a.b-c", "d.e")] {
+            let claims = ContextClaims {
+                run: "run-1".parse().unwrap(),
+                result: result.parse().unwrap(),
+                check: check.parse().unwrap(),
+            };
+            let token = keys(&["old"]).context_token(&claims.run, &claims.result, &claims.check);
+            let token = token.expose_secret();
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+            assert!(token.starts_with("sluice-context~run-1~taskrs-1") && token.bytes().all(plain), "{token}");
+            assert_eq!(keys(&["new", "old"]).context_claims(token), Some(claims));
+            assert_eq!(keys(&["new"]).context_claims(token), None);
+            for (from, to) in
+                [("run-1", "run-2"), ("taskrs-1", "taskrs-2"), ("cost~", "lint~"), ("~", "."), ("sluice-", "")]
+            {
+                let other = token.replacen(from, to, 1);
+                assert!(other == token || keys(&["old"]).context_claims(&other).is_none(), "{other}");
+            }
+            assert_eq!(keys(&["old"]).context_claims(&token[..token.len() - 1]), None);
+        }
+        let (result, check) = ("taskrs-1@guard".parse().unwrap(), "cost".parse().unwrap());
+        let checker = keys(&["old"]).checker_token(&result, &check);
+        for token in [
+            "",
+            "sluice-context",
+            "sluice-context~~~~~",
+            "sluice-context~run-1~taskrs-1~guard~cost~",
+            checker.expose_secret(),
+        ] {
+            assert_eq!(keys(&["old"]).context_claims(token), None, "{token}");
+        }
+        let forged = format!("sluice-context~run-1~taskrs-1~guard~cost~{}", checker.expose_secret());
+        assert_eq!(keys(&["old"]).context_claims(&forged), None, "each is for one thing");
     }
 }

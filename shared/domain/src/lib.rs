@@ -3,6 +3,7 @@
 //! The rule is [`decide`]: one pure function over a [`Graph`] of [`Facts`]. Everything else here is the words it is
 //! written in, the pure steps by which news changes facts, and what the functions need of the world ([`ports`]).
 
+pub mod context;
 mod decide;
 mod digest;
 mod errors;

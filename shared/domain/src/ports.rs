@@ -1,6 +1,7 @@
 //! What the functions need of the table and of HCP Terraform, in this crate's own words.
 
 mod cluster;
+mod context;
 mod gate;
 mod terraform;
 
@@ -18,6 +19,7 @@ use crate::verdict::Decision;
 use crate::work::{Claimed, Order, Queue, Reading, Survey, WorkKey};
 
 pub use cluster::{About, Cluster, FILES, JobEnd, JobExit, JobOrder, JobPlace, Output, Patience, Standing};
+pub use context::{ContextRun, ContextStore, Kept};
 pub use gate::{Advance, Definitions, GateStore, Guard, Heard, StoredTask, TaskResults};
 pub use terraform::{
     CreatedRun, DownloadUrl, ListPage, RunListed, Runs, StateVersion, States, WorkspaceFound, WorkspaceListed,

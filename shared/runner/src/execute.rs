@@ -71,11 +71,7 @@ pub trait Executor: Sync {
     }
 
     /// Takes away what a check left behind that is over, whether it began or not. It is asked until it does.
-    fn clear(
-        &self,
-        _result: &TaskResultId,
-        _check: &Check,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+    fn clear(&self, _result: &TaskResultId, _check: &Check) -> impl Future<Output = Result<(), Self::Error>> + Send {
         async { Ok(()) }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use sluice_aws::{GateKeys, Table};
+use sluice_context_api::Operators;
 use sluice_domain::ports::{FactStore, StoreError};
 use sluice_domain::{Decision, Host, Policy, Timestamp, Verdict, Workspace};
 use sluice_hcp::signature::Keys;
@@ -111,6 +112,7 @@ impl Stage {
                 keyring: gate::keyring(),
                 checks: ChecksSettings::default(),
             },
+            operators: Operators::default(),
         };
         let functions = functions(parts)?;
         let address = options.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));

@@ -54,12 +54,26 @@ impl Answer {
     }
 }
 
+/// Longest body that is carried as text, as it is written in JSON, in bytes. Lambda hands back six megabytes, and a text
+/// may become twice as long by what has to be escaped in it; base64 is a third longer, whatever the text is.
+const TEXT_BYTES_MAX: usize = 5_800_000;
+
 /// The body as JSON can carry it, and whether that is base64.
 fn text(body: &Bytes, encoded: bool) -> (String, bool) {
     match std::str::from_utf8(body) {
-        Ok(text) if !encoded => (text.to_owned(), false),
+        Ok(text) if !encoded && escaped_bytes(text) <= TEXT_BYTES_MAX => (text.to_owned(), false),
         _ => (STANDARD.encode(body), true),
     }
+}
+
+/// How long a text is in JSON, at the most.
+fn escaped_bytes(text: &str) -> usize {
+    let more = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 1,
+        0..0x20 => 5,
+        _ => 0,
+    });
+    text.len() + more.sum::<usize>()
 }
 
 fn listed(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {

@@ -136,6 +136,22 @@ async fn bytes_that_are_no_text_travel_as_base64() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn no_answer_of_four_megabytes_is_more_than_lambda_hands_back() {
+    let event = json!({"version": "2.0", "requestContext": {"http": {"method": "GET"}}});
+    for (pattern, base64) in
+        [("{\"a\":\"some text\"}", false), ("\"", true), ("\n", true), ("\u{1}", true), ("x", false)]
+    {
+        let body = pattern.repeat((4 << 20) / pattern.len());
+        let answer = answered(event.clone(), Response::new(Bytes::from(body.clone()))).await;
+        assert_eq!(answer["isBase64Encoded"], json!(base64), "{pattern}");
+        assert!(answer.to_string().len() < 6_291_556, "{pattern}");
+        if !base64 {
+            assert_eq!(answer["body"], json!(body));
+        }
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn an_event_that_is_no_request_is_answered_400() {
     let answer = answered(json!({"key1": "value1"}), empty(StatusCode::OK)).await;
     assert_eq!(answer, json!({"statusCode": 400, "headers": {}, "body": "", "isBase64Encoded": false}));

@@ -1,0 +1,246 @@
+//! The contexts of runs: a head each, with the document in it or, where that is too large for one item, with the name of
+//! the parts that it was cut into.
+//!
+//! Parts are written under a name that was never used, then the head is swapped, on condition that it is what was read.
+//! So whoever dies in between, or comes too late, changes nothing, and two writers never share a part.
+
+mod change;
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use futures_util::future::{join_all, try_join_all};
+use ring::rand::{SecureRandom, SystemRandom};
+use sluice_domain::context::Document;
+use sluice_domain::ports::{ContextRun, ContextStore, Kept, StoreError};
+use sluice_domain::{RunId, RunReport, Timestamp, WorkKey, chain};
+use tracing::warn;
+
+use crate::commit::at_version;
+use crate::keys::{ASKED, Key, context, number, string};
+use crate::table::{Fields, Item, Table, store_error};
+
+pub use change::{PATIENCE, Patience, change_context};
+
+/// How long a context is kept after it was last written, and a run after a task of it was last asked, in seconds: ninety
+/// days.
+pub(crate) const CONTEXT_SECONDS: u64 = 90 * 24 * 3600;
+
+/// How long parts are kept, in seconds: a month longer than the head that names them, as expired items go when DynamoDB
+/// comes around to them, in any order. Those that a crash left without a head go by this, too: they do not get a shorter
+/// life that would have to be made longer once they count, as a crash in between would cost the document.
+const PART_SECONDS: u64 = CONTEXT_SECONDS + 30 * 24 * 3600;
+
+/// Longest document that is part of its head, in bytes. An item holds 400 KB.
+const INLINE_BYTES_MAX: usize = 300_000;
+
+/// Longest part, in bytes.
+const PART_BYTES_MAX: usize = 350_000;
+
+/// How often a head is read whose parts are gone by the time they are asked for.
+const ROUNDS_MAX: usize = 8;
+
+const READ: &str = "to read a run's context";
+const WRITE: &str = "to write a run's context";
+
+impl ContextStore for Table {
+    async fn context_run(&self, run: &RunId) -> Result<Option<ContextRun>, StoreError> {
+        const ACTION: &str = "to look a run up";
+        let asked = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :asked)")
+            .expression_attribute_values(":pk", string(context(run)))
+            .expression_attribute_values(":asked", string(ASKED))
+            .limit(1);
+        let page = asked.send().await.map_err(|error| store_error(ACTION, error))?;
+        let Some(item) = page.items().first() else { return Ok(None) };
+        let workspace = Fields::new(item).body()?;
+        let news = WorkKey::Run(workspace, run.clone());
+        let heard = self.get(&Key::work(&news), ACTION).await?;
+        let heard: Option<RunReport> = heard.map(|item| Fields::new(&item).body()).transpose()?;
+        let WorkKey::Run(workspace, _) = news else { return Ok(None) };
+        Ok(Some(ContextRun { workspace, live: heard.is_none_or(|report| !report.standing.ended()) }))
+    }
+
+    async fn context(&self, run: &RunId) -> Result<Kept, StoreError> {
+        let key = Key::context_head(run);
+        let mut without_parts = None;
+        for _ in 0..ROUNDS_MAX {
+            let Some(item) = self.get(&key, READ).await? else { return Ok(Kept::default()) };
+            let head = Head::of(&item)?;
+            if let Some(text) = self.text(run, &head, &item).await? {
+                return Ok(Kept { document: Document::kept(text), version: head.version });
+            }
+            // Another write may have taken their place. If none has, they are lost.
+            if without_parts.replace(head.generation) == without_parts {
+                return Err(Fields::new(&item).unreadable("parts of it are gone".to_owned()));
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    async fn context_version(&self, run: &RunId) -> Result<u64, StoreError> {
+        let request = self.client.get_item().table_name(&self.name).consistent_read(true);
+        let request = request.set_key(Some(Key::context_head(run).attributes().into()));
+        let output = request.projection_expression("version").send().await.map_err(|error| store_error(READ, error))?;
+        output.item().map_or(Ok(0), |item| Fields::new(item).number("version"))
+    }
+
+    async fn put_context(
+        &self,
+        run: &RunId,
+        document: &Document,
+        version: u64,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let text = document.as_str();
+        let generation = generation();
+        let parts = if text.len() > INLINE_BYTES_MAX { cut(text) } else { Vec::new() };
+        let writes = parts.iter().enumerate().map(|(part, text)| {
+            let put = self.put_item(&Key::context_part(run, &generation, part)).item("body", string(*text));
+            put.item("expires_at", number(now.seconds() + PART_SECONDS)).send()
+        });
+        try_join_all(writes).await.map_err(|error| store_error(WRITE, error))?;
+
+        let head = self
+            .put_item(&Key::context_head(run))
+            .item("version", number(version + 1))
+            .item("generation", string(&generation))
+            .item("parts", number(parts.len() as u64))
+            .item("bytes", number(text.len() as u64))
+            .item("expires_at", number(now.seconds() + CONTEXT_SECONDS))
+            .condition_expression(at_version(version))
+            .return_values(ReturnValue::AllOld)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let head = if parts.is_empty() { head.item("body", string(text)) } else { head };
+        let head = if version == 0 { head } else { head.expression_attribute_values(":version", number(version)) };
+        match head.send().await {
+            Ok(output) => self.drop_parts_of(run, output.attributes()).await,
+            Err(error) => {
+                let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
+                    // It may have been written: its parts may be those that count.
+                    return Err(store_error(WRITE, error));
+                };
+                // The SDK tries again where an answer was lost, and then meets its own write.
+                if !failed.item().is_some_and(|head| Fields::new(head).maybe_text("generation") == Some(&generation)) {
+                    self.drop_parts(run, &generation, parts.len()).await;
+                    return Err(StoreError::Conflict);
+                }
+            }
+        }
+        Ok(version + 1)
+    }
+}
+
+impl Table {
+    /// The text of a document; None if parts of it are gone.
+    async fn text(&self, run: &RunId, head: &Head, item: &Item) -> Result<Option<String>, StoreError> {
+        let fields = Fields::new(item);
+        let text = if head.parts == 0 {
+            fields.text("body")?.to_owned()
+        } else {
+            let keys: Vec<Key> = (0..head.parts).map(|part| Key::context_part(run, &head.generation, part)).collect();
+            let items = try_join_all(keys.iter().map(|key| self.get(key, READ))).await?;
+            let Some(items) = items.into_iter().collect::<Option<Vec<Item>>>() else { return Ok(None) };
+            let mut text = String::with_capacity(head.bytes);
+            for item in &items {
+                text.push_str(Fields::new(item).text("body")?);
+            }
+            text
+        };
+        if text.len() == head.bytes {
+            Ok(Some(text))
+        } else {
+            Err(fields.unreadable(format!("it has {} bytes instead of {}", text.len(), head.bytes)))
+        }
+    }
+
+    /// Deletes the parts that a head had which is no more.
+    async fn drop_parts_of(&self, run: &RunId, head: Option<&HashMap<String, AttributeValue>>) {
+        if let Some(Ok(head)) = head.filter(|head| !head.is_empty()).map(Head::of) {
+            self.drop_parts(run, &head.generation, head.parts).await;
+        }
+    }
+
+    /// Deletes parts that do not count. Those that cannot be deleted go when their time is over.
+    async fn drop_parts(&self, run: &RunId, generation: &str, parts: usize) {
+        let deletes = (0..parts).map(|part| {
+            let key = Key::context_part(run, generation, part).attributes().into();
+            self.client.delete_item().table_name(&self.name).set_key(Some(key)).send()
+        });
+        if let Some(Err(error)) = join_all(deletes).await.into_iter().find(Result::is_err) {
+            let error = store_error("to delete parts of a context", error);
+            warn!(run.id = %run, "parts of an older context of {run} stay for a while: {}", chain(&error));
+        }
+    }
+
+    fn put_item(&self, key: &Key) -> PutItemFluentBuilder {
+        self.client.put_item().table_name(&self.name).set_item(Some(key.attributes().into()))
+    }
+}
+
+/// What a head says of its document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Head {
+    version: u64,
+    generation: String,
+    parts: usize,
+    bytes: usize,
+}
+
+impl Head {
+    fn of(item: &Item) -> Result<Self, StoreError> {
+        let fields = Fields::new(item);
+        let count =
+            |name| usize::try_from(fields.number(name)?).map_err(|_| fields.unreadable(format!("{name} is too large")));
+        Ok(Self {
+            version: fields.number("version")?,
+            generation: fields.text("generation")?.to_owned(),
+            parts: count("parts")?,
+            bytes: count("bytes")?,
+        })
+    }
+}
+
+/// A name for parts that nobody else has used or will use.
+fn generation() -> String {
+    u128::from_be_bytes(random()).to_string()
+}
+
+fn random<const BYTES: usize>() -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    SystemRandom::new().fill(&mut bytes).expect("the system has random numbers");
+    bytes
+}
+
+/// Cuts a text into parts between characters.
+fn cut(mut text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    while !text.is_empty() {
+        let (part, rest) = text.split_at(text.floor_char_boundary(PART_BYTES_MAX));
+        parts.push(part);
+        text = rest;
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        for text in [String::new(), "x".repeat(PART_BYTES_MAX), "é".repeat(PART_BYTES_MAX), "x€".repeat(PART_BYTES_MAX)]
+        {
+            let parts = cut(&text);
+            assert_eq!(parts.concat(), text);
+            assert_eq!(parts.len(), text.len().div_ceil(PART_BYTES_MAX));
+            assert!(parts.iter().all(|part| !part.is_empty() && part.len() <= PART_BYTES_MAX));
+        }
+    }
+}
