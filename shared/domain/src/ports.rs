@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 use crate::verdict::Decision;
 use crate::work::{Claimed, Order, Queue, Reading, Survey, WorkKey};
 
-pub use cluster::{About, Cluster, FILES, JobEnd, JobExit, JobOrder, JobPlace, Output, Patience, Standing};
+pub use cluster::{About, Cluster, FILES, JobEnd, JobExit, JobOrder, JobPlace, Output, Patience, Standing, WORKSPACE};
 pub use context::{ContextRun, ContextStore, Kept};
 pub use gate::{Advance, Definitions, GateStore, Guard, Heard, StoredTask, TaskResults};
 pub use terraform::{

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
+use crate::gate::JobWire;
 use crate::gate::check::{Check, CheckKind, Enforcement, OnError, Stage, Unsettled};
 use crate::names::{CheckName, Organization, PolicyName, TaskName, Workspace};
 use crate::secret::SecretRef;
@@ -148,6 +149,8 @@ pub struct CheckWire {
     pub url: Option<String>,
     #[serde(default)]
     pub hmac_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobWire>,
 }
 
 fn yes() -> bool {
@@ -314,6 +317,7 @@ impl Reader {
             ("namespaces", wire.namespaces.is_some(), "rego"),
             ("url", wire.url.is_some(), "http"),
             ("hmac_key", wire.hmac_key.is_some(), "http"),
+            ("job", wire.job.is_some(), "job"),
         ];
         for (field, _, kind) in given.into_iter().filter(|(_, given, kind)| *given && *kind != wire.kind) {
             self.fault(
@@ -327,8 +331,9 @@ impl Reader {
             "consumers" => Some(CheckKind::Consumers),
             "rego" => self.rego(at, wire),
             "http" => self.http(at, wire),
+            "job" => self.job(at, wire),
             _ => {
-                self.fault(format!("{at}.kind"), "is none of upstream, preview, consumers, rego, http");
+                self.fault(format!("{at}.kind"), "is none of upstream, preview, consumers, rego, http, job");
                 None
             }
         }
@@ -368,5 +373,20 @@ impl Reader {
             self.fault(format!("{at}.hmac_key"), KEY_EXPECTED);
         }
         Some(CheckKind::Http { url: url.clone(), hmac_key: wire.hmac_key.clone() })
+    }
+    fn job(&mut self, at: &str, wire: &CheckWire) -> Option<CheckKind> {
+        let Some(job) = &wire.job else {
+            self.fault(format!("{at}.job"), "is missing: say which image, or which service and command");
+            return None;
+        };
+        match job.read() {
+            Ok(spec) => Some(CheckKind::Job(Box::new(spec))),
+            Err(faults) => {
+                for fault in faults {
+                    self.fault(format!("{at}.job.{}", fault.field), fault.is);
+                }
+                None
+            }
+        }
     }
 }

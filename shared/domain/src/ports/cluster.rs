@@ -61,6 +61,9 @@ pub struct JobOrder<'a> {
 /// Where the files of a job are mounted.
 pub const FILES: &str = "/var/run/secrets/sluice";
 
+/// Where a job has a directory to write to, empty at the beginning and gone at the end.
+pub const WORKSPACE: &str = "/workspace";
+
 /// What a job is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {

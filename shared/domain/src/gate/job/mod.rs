@@ -32,7 +32,8 @@ pub struct JobSpec {
 pub enum Program {
     /// An image, which knows by itself what to do: Lagoon's advanced task.
     Image {
-        /// The image; None for the one of the deployment.
+        /// The image; where there is none, that of its settings or of the deployment's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         image: Option<String>,
     },
     /// A command in a copy of a service's pod: Lagoon's standard task.
@@ -47,6 +48,13 @@ pub enum Program {
     },
 }
 
+mod quantity;
+mod read;
 mod settings;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod wire;
 
 pub use settings::{Mount, PodSettings, Toleration};
+pub use wire::JobWire;

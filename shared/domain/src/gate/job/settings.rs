@@ -3,6 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use super::quantity::larger;
+
+/// What a job requests of a node where nothing else is said: without it pods are placed on nodes that are full.
+const REQUESTS: [(&str, &str); 2] = [("cpu", "100m"), ("memory", "128Mi")];
+/// What a job may take of a node where nothing else is said: without it one job takes everything from all others.
+const LIMITS: [(&str, &str); 2] = [("memory", "512Mi"), ("ephemeral-storage", "1Gi")];
+
 /// How the pod of a job is set up.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PodSettings {
@@ -44,6 +51,26 @@ pub struct PodSettings {
     pub run_as_non_root: Option<bool>,
     /// `EPHEMERAL_CONFIG_SECURITY_CONTEXT`: `allowPrivilegeEscalation`.
     pub allow_privilege_escalation: Option<bool>,
+}
+
+impl PodSettings {
+    /// What an image requests, and what it may take, by resource: as the settings say, and where they are silent no more
+    /// and no less than fits to them.
+    #[must_use]
+    pub fn resources(&self) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+        let (mut requests, mut limits) = (self.requests.clone(), self.limits.clone());
+        for (resource, least) in REQUESTS {
+            // Where only the limit is given, it is what Kubernetes requests.
+            if !self.limits.contains_key(resource) {
+                requests.entry(resource.to_owned()).or_insert_with(|| least.to_owned());
+            }
+        }
+        for (resource, most) in LIMITS {
+            let request = self.requests.get(resource).map_or("0", String::as_str);
+            limits.entry(resource.to_owned()).or_insert_with(|| larger(most, request).to_owned());
+        }
+        (requests, limits)
+    }
 }
 
 /// A taint that the pod puts up with.
