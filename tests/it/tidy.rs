@@ -57,6 +57,7 @@ fn cuts() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("functions/run-creator", BTreeSet::from(worker)),
         ("functions/run-task-receiver", BTreeSet::from(worker)),
         ("functions/task-runner", BTreeSet::from(["aws", "domain", "hcp", "hcp-client", "lambda", "runner"])),
+        ("functions/job-runner", BTreeSet::from(["aws", "domain", "hcp", "kubernetes", "lambda", "runner"])),
         ("functions/run-task-relay", BTreeSet::from(worker)),
         ("functions/sweeper", BTreeSet::from(worker)),
         // The simulator knows the real thing's wire, and nothing of ours.

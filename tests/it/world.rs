@@ -1,6 +1,7 @@
 //! A world to test in: a simulated HCP Terraform, an embedded table, and every function in one host, over real HTTP.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -10,7 +11,10 @@ use sluice_context_api::Operators;
 use sluice_domain::ports::{FactStore, Known};
 use sluice_domain::{Host, Policy, Timestamp, Workspace};
 use sluice_hcp::signature::Keys;
+use sluice_job_runner::JobSettings;
+use sluice_kubernetes::Kubernetes;
 use sluice_lambda::{TfeAddress, now};
+use sluice_local::cluster::AnyCluster;
 use sluice_local::functions::{GateParts, Parts, functions};
 use sluice_local::host::{self, Functions};
 use sluice_local::store::Embedded;
@@ -34,7 +38,7 @@ pub const OPERATORS: [&str; 2] = ["operator-token-5e2c", "operator-token-d07b"];
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a world is told.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     pub policy: Policy,
     pub watch_ms: u64,
@@ -42,6 +46,9 @@ pub struct Settings {
     pub api_requests_per_second: u32,
     pub keyring: BTreeMap<String, String>,
     pub checks: ChecksSettings,
+    pub jobs: JobSettings,
+    /// Where jobs run, if anywhere.
+    pub cluster: Option<Arc<Kubernetes>>,
 }
 
 impl Default for Settings {
@@ -54,6 +61,8 @@ impl Default for Settings {
             api_requests_per_second: 10_000,
             keyring: BTreeMap::new(),
             checks: ChecksSettings::default(),
+            jobs: JobSettings::default(),
+            cluster: None,
         }
     }
 }
@@ -76,6 +85,8 @@ pub fn build(hcp: &Hcp, table: &Table, settings: Settings) -> Functions {
             keys: GateKeys::new(&SecretString::from(GATE_KEY), &[]),
             keyring: settings.keyring,
             checks: ChecksSettings { policy, evaluator: Some(bin("sluice")), ..settings.checks },
+            jobs: settings.jobs,
+            cluster: settings.cluster.map_or(AnyCluster::None, AnyCluster::Kubernetes),
         },
         operators: Operators::new(&OPERATORS.map(SecretString::from)),
     })
@@ -143,6 +154,7 @@ impl World {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let mut settings = settings;
         settings.checks.public_url.get_or_insert_with(|| url.clone());
+        settings.jobs.public_url.get_or_insert_with(|| url.clone());
         let functions = build(&hcp, &store.table, settings);
         let terraform = functions.terraform.clone();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -12,6 +12,7 @@ use sluice_domain::pace::{Lane, Paced};
 use sluice_hcp::digest::Digester;
 use sluice_hcp::signature::Keys;
 use sluice_hcp_client::{Client, Settings, SettingsError, TaskClient, TaskLimits};
+use sluice_job_runner::{JobSettings, Jobs};
 use sluice_lambda::TfeAddress;
 use sluice_notification_receiver::Receiver;
 use sluice_run_creator::Creator;
@@ -20,6 +21,7 @@ use sluice_run_task_relay::Relay;
 use sluice_state_indexer::Indexer;
 use sluice_task_runner::{Checks, Runner, Settings as ChecksSettings};
 
+use crate::cluster::AnyCluster;
 use crate::host::{Functions, Gate};
 
 /// What the functions are made of.
@@ -58,6 +60,10 @@ pub struct GateParts {
     pub keyring: BTreeMap<String, String>,
     /// What checks are told.
     pub checks: ChecksSettings,
+    /// What jobs are told.
+    pub jobs: JobSettings,
+    /// Where jobs run.
+    pub cluster: AnyCluster,
 }
 
 /// The functions. They share one client, as they share one process, and one budget of requests, as they would anywhere.
@@ -99,7 +105,7 @@ fn gate(
     terraform: &TfeAddress,
     ca_bundle: Option<&[u8]>,
 ) -> Result<Gate, FunctionsError> {
-    let GateParts { keys, keyring, checks } = parts;
+    let GateParts { keys, keyring, checks, jobs, cluster } = parts;
     let address = terraform.url.parse().map_err(|_| SettingsError::Address)?;
     let client = TaskClient::new(&address, ca_bundle, TaskLimits::default())?;
     let receiver = GateReceiver {
@@ -113,7 +119,11 @@ fn gate(
     let relay = Relay { store: table.clone(), terraform: client.clone(), keys: keys.clone() };
     let executor: Checks<Table> =
         checks.checks(table.clone(), client, keys.clone(), KeyCache::new(keyring), ca_bundle)?;
-    Ok(Gate { receiver, runner: Runner { store: table.clone(), executor, keys: Some(keys) }, relay })
+    // Jobs have no business with HCP Terraform's tokens, so nothing opens these for them.
+    let jobs = Jobs { store: table.clone(), cluster, keys: keys.clone(), settings: jobs };
+    let job_runner = Runner { store: table.clone(), executor: jobs, keys: None };
+    let runner = Runner { store: table.clone(), executor, keys: Some(keys) };
+    Ok(Gate { receiver, runner, job_runner, relay })
 }
 
 /// The functions cannot be built.

@@ -20,6 +20,7 @@ use sluice_domain::ports::{FactStore, StoreError};
 use sluice_domain::reach::ReachError;
 use sluice_domain::{Host as TerraformHost, Queue, WorkKey, Workspace};
 use sluice_hcp_client::{Client, TaskClient};
+use sluice_job_runner::Jobs;
 use sluice_lambda::now;
 use sluice_notification_receiver::{BODY_BYTES_MAX, Receiver};
 use sluice_run_creator::Creator;
@@ -31,6 +32,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tracing::{error, info, warn};
+
+use crate::cluster::AnyCluster;
 
 /// Most works of a queue under way at once: no queue can use up what another needs.
 fn workers_max(queue: Queue) -> usize {
@@ -79,6 +82,8 @@ pub struct Gate {
     pub receiver: GateReceiver<Table, KeyCache>,
     /// Works of the check queue.
     pub runner: Runner<Table, Checks<Table>>,
+    /// Works of the job queue.
+    pub job_runner: Runner<Table, Jobs<Table, AnyCluster>>,
     /// Works of the relay queue.
     pub relay: Relay<Table, TaskClient>,
 }
@@ -273,7 +278,8 @@ async fn work(host: Arc<Host>, key: WorkKey) {
     let functions = &host.functions;
     let result = match &key {
         WorkKey::Create(_) => sluice_run_creator::handle(&functions.creator, &key, now()).await,
-        WorkKey::Check(..) | WorkKey::Job(..) => sluice_task_runner::handle(&functions.gate.runner, &key, now()).await,
+        WorkKey::Check(..) => sluice_task_runner::handle(&functions.gate.runner, &key, now()).await,
+        WorkKey::Job(..) => sluice_job_runner::handle(&functions.gate.job_runner, &key, now()).await,
         WorkKey::Relay(_) => sluice_run_task_relay::handle(&functions.gate.relay, &key, now()).await,
         _ => sluice_state_indexer::handle(&functions.indexer, &key, now()).await,
     };

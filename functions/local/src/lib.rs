@@ -2,6 +2,7 @@
 
 pub mod backfill;
 pub mod cli;
+pub mod cluster;
 pub mod decisions;
 pub mod demo;
 pub mod functions;

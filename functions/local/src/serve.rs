@@ -40,6 +40,9 @@ pub enum ServeError {
     /// The store did not open.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The client of the cluster cannot be built.
+    #[error(transparent)]
+    Cluster(#[from] sluice_kubernetes::ClusterError),
     /// The functions cannot be built.
     #[error(transparent)]
     Functions(#[from] FunctionsError),
@@ -66,7 +69,8 @@ pub async fn run(options: &cli::Serve, vars: &BTreeMap<String, String>) -> Resul
     let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
     let listen = listener.local_addr().map_err(failed)?;
     // Only now is the port known where any will do.
-    parts.gate.checks.public_url.get_or_insert(format!("http://{listen}"));
+    let public_url = parts.gate.checks.public_url.get_or_insert(format!("http://{listen}")).clone();
+    parts.gate.jobs.public_url.get_or_insert(public_url);
     let functions = functions(parts)?;
     let told_to_stop = crate::signal::told_to_stop();
     info!("listening on http://{listen}, beside {address}: send notifications to /notifications");

@@ -9,9 +9,11 @@ use sluice_aws::{GateKeys, Table};
 use sluice_context_api::Operators;
 use sluice_domain::Policy;
 use sluice_hcp::signature::Keys;
+use sluice_kubernetes::Credentials;
 use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, api_requests_per_second, interval_ms, policy};
 use sluice_state_indexer::{WATCH_MS, survey_ms};
 
+use crate::cluster::AnyCluster;
 use crate::functions::{GateParts, Parts};
 use crate::serve::ServeError;
 use crate::store::{digest_key, gate_key};
@@ -45,6 +47,8 @@ pub struct Settings {
     gate_keys: Vec<SecretRef>,
     operator_tokens: Vec<SecretRef>,
     checks: sluice_task_runner::Settings,
+    jobs: sluice_job_runner::JobSettings,
+    credentials: Option<Credentials>,
 }
 
 impl Settings {
@@ -75,6 +79,8 @@ impl Settings {
         };
         let operator_tokens = env.optional_secrets("SLUICE_OPERATOR_TOKEN");
         let checks = sluice_task_runner::Settings::from_env(&mut env, policy.clone());
+        let jobs = sluice_job_runner::JobSettings::from_env(&mut env);
+        let credentials = sluice_job_runner::credentials(&mut env, vars);
         env.finish(|| {
             Some(Self {
                 terraform: terraform?,
@@ -90,6 +96,8 @@ impl Settings {
                 gate_keys: gate_keys?,
                 operator_tokens: operator_tokens?,
                 checks: checks?,
+                jobs: jobs?,
+                credentials: credentials?,
             })
         })
     }
@@ -112,7 +120,8 @@ impl Settings {
         } else {
             GateKeys::resolve(vars, self.gate_keys).await?
         };
-        let gate = GateParts { keys: gate_keys, keyring: vars.clone(), checks: self.checks };
+        let cluster = AnyCluster::of(self.credentials).await?;
+        let gate = GateParts { keys: gate_keys, keyring: vars.clone(), checks: self.checks, jobs: self.jobs, cluster };
         Ok(Parts {
             table,
             digest_key,

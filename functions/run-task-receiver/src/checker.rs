@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{Request, Response, StatusCode};
-use sluice_domain::gate::Gated;
+use sluice_domain::gate::{CheckKind, Gated};
 use sluice_domain::ports::{Advance, GateStore, Guard, StoreError};
 use sluice_domain::{CheckName, Classify, TaskResultId, Timestamp, chain};
 use sluice_hcp::wire::{MalformedCallback, parse_callback};
@@ -66,6 +66,10 @@ where
     K: Keyring,
 {
     let mut gated = live(receiver, result, check, request).await?;
+    // A job has the same token, for the plan; what it comes to is its exit code.
+    if !matches!(gated.admission.check(check).map(|check| &check.kind), Some(CheckKind::Http { .. })) {
+        return Err(Refusal::Unknown);
+    }
     if request.body().len() > ANSWER_BYTES_MAX {
         return Err(Refusal::TooLarge);
     }

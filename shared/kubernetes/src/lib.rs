@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_domain::Timestamp;
-use sluice_domain::ports::{Cluster, JobOrder, JobPlace, Patience, Standing};
+use sluice_domain::ports::{Cluster, JobOrder, JobPlace, Output, Patience, Standing};
 
 pub use credentials::{AwsCredentials, AwsKeys, Credentials, Eks, KeysFuture};
 pub use error::{ClusterError, Tried};
@@ -81,6 +81,10 @@ impl Cluster for Kubernetes {
 
     async fn watch(&self, place: &JobPlace, patience: Patience, slice: Duration) -> Result<Standing, ClusterError> {
         watch::watch(&self.calls, &self.clock, place, patience, slice).await
+    }
+
+    async fn output(&self, place: &JobPlace) -> Result<Output, ClusterError> {
+        watch::so_far(&self.calls, place).await
     }
 
     async fn remove(&self, place: &JobPlace) -> Result<(), ClusterError> {

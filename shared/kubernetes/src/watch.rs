@@ -13,7 +13,7 @@ use crate::error::ClusterError;
 use crate::logs;
 use crate::manifest::ANNOTATION_TASK_DATA;
 use crate::sight::{Came, Sight};
-use crate::standing::{Look, container_of, standing};
+use crate::standing::{Look, Seen, container_of, standing};
 
 /// How often events are looked at while they could tell more: nobody tells of them.
 const EXPLAIN: Duration = Duration::from_secs(15);
@@ -71,6 +71,17 @@ async fn end(calls: &Calls, place: &JobPlace, pod: Option<Pod>, container: &str,
     };
     let task_data = pod.metadata.annotations.and_then(|mut found| found.remove(ANNOTATION_TASK_DATA));
     JobEnd { how, output, task_data }
+}
+
+/// The end of what a job has written so far; nothing where none of it has run.
+pub(crate) async fn so_far(calls: &Calls, place: &JobPlace) -> Result<Output, ClusterError> {
+    let sight = Sight::of(calls, place).await?;
+    let Some(Seen { job, pod: Some(pod), .. }) = sight.seen() else { return Ok(Output::default()) };
+    let container = container_of(job);
+    match &pod.metadata.name {
+        Some(name) if began(pod, container) => Ok(logs::output(calls, place, name, container).await),
+        _ => Ok(Output::default()),
+    }
 }
 
 /// Whether a container has run at all: what never ran has written nothing.

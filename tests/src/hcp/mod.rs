@@ -14,7 +14,7 @@ mod faults;
 mod handle;
 mod limits;
 mod model;
-mod notify;
+pub(crate) mod notify;
 mod options;
 mod plan;
 mod program;

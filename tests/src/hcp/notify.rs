@@ -92,7 +92,7 @@ pub(super) fn client() -> reqwest::Client {
 }
 
 /// What every client that HCP Terraform is has in common.
-pub(super) fn client_named(name: &str) -> reqwest::ClientBuilder {
+pub(crate) fn client_named(name: &str) -> reqwest::ClientBuilder {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
         .with_safe_default_protocol_versions()

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use sluice_aws::Table;
-use sluice_domain::ports::StoreError;
+use sluice_domain::ports::{ContextStore, StoreError};
 use sluice_domain::{PolicyName, TaskName};
 use sluice_tests::hcp::{Enforcement, Hcp, RunOptions, RunStatus, RunTaskSpec, Stage as TaskStage, TaskResultView};
 
-use super::{DemoError, Stage};
+use sluice_tests::image;
+
+use super::{DemoError, InProcess, Stage};
 
 /// The key that requests to the demo's task are signed with, and where its definition says that it is kept. It opens
 /// nothing but the demo.
@@ -32,6 +34,9 @@ deny contains {"msg": msg, "severity": "High", "id": "NET-1"} if {
 	msg := sprintf("the network %s is not inside of 10.0.0.0/8", [change.after])
 }
 
+# What the job before this has left for it.
+warn contains sprintf("this costs %d a month", [input.context.estimate.monthly])
+
 warn contains "this network is as large as they get" if {
 	endswith(input.output_changes.cidr.after, "/8")
 }
@@ -40,6 +45,15 @@ warn contains "this network is as large as they get" if {
 /// Where the demo's keys are kept.
 pub fn keyring() -> BTreeMap<String, String> {
     BTreeMap::from([(KEY_VARIABLE.to_owned(), KEY.to_owned())])
+}
+
+/// The image of the demo's job, and what it is told to stay within.
+const IMAGE: &str = "acme/estimate:1";
+const BUDGET: &str = "100";
+
+/// Where the demo's job runs.
+pub fn cluster() -> InProcess {
+    InProcess::with([(IMAGE, (|env| Box::pin(image::estimate(env))) as super::cluster::Image)])
 }
 
 /// Stores the demo's run task and its policy.
@@ -56,7 +70,8 @@ async fn define(table: &Table) -> Result<TaskName, StoreError> {
         "checks": [
             { "name": "preview", "kind": "preview" },
             { "name": "upstream", "kind": "upstream", "unsettled": "warn" },
-            { "name": "addresses", "kind": "rego", "policy": policy },
+            { "name": "estimate", "kind": "job", "job": { "image": IMAGE, "arguments": { "budget": BUDGET } } },
+            { "name": "addresses", "kind": "rego", "policy": policy, "needs": ["estimate"] },
         ],
     });
     table.put_task(&name, &task.to_string()).await?;
@@ -82,6 +97,8 @@ impl Stage {
         hcp.change(root, OUTPUT, ALLOWED);
         let (run, passed) = planned(hcp, root, "Renumber the network, as the routers expect it").await;
         self.show(&passed);
+        let left = self.table().context(&run.parse().expect("it is a run")).await?;
+        screen.aside(&format!("      the job left this for the policy: {}", left.document.as_str()));
         self.rest().await?;
         let applied = hcp.run(&run).is_some_and(|run| run.status == RunStatus::Applied);
         let right = stopped && applied && denied.accepted_finals() == 1 && passed.accepted_finals() == 1;

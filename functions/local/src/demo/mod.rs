@@ -1,5 +1,6 @@
 //! `sluice demo`: a change runs through a simulated organization, before your eyes.
 
+mod cluster;
 mod gate;
 mod outcome;
 mod screen;
@@ -15,6 +16,7 @@ use sluice_context_api::Operators;
 use sluice_domain::ports::{FactStore, StoreError};
 use sluice_domain::{Decision, Host, Policy, Timestamp, Verdict, Workspace};
 use sluice_hcp::signature::Keys;
+use sluice_job_runner::JobSettings;
 use sluice_lambda::{API_REQUESTS_PER_SECOND, TfeAddress, now};
 use sluice_state_indexer::{SURVEY_MS, WATCH_MS};
 use sluice_task_runner::Settings as ChecksSettings;
@@ -23,8 +25,10 @@ use sluice_tests::hcp::{Hcp, Options, RunOptions, Timings};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot};
 
+pub use self::cluster::{InProcess, NoImage};
 use self::screen::Screen;
 use crate::cli;
+use crate::cluster::AnyCluster;
 use crate::functions::{FunctionsError, GateParts, Parts, functions};
 use crate::host;
 use crate::store::{Embedded, OpenError, digest_key, gate_key};
@@ -96,7 +100,7 @@ impl Stage {
         let hcp = Hcp::try_start(simulator).await.map_err(DemoError::Simulator)?;
         let roles = acme(&hcp);
         let store = Embedded::open(None).await?;
-        let parts = Parts {
+        let mut parts = Parts {
             table: store.table.clone(),
             digest_key: digest_key(None)?,
             terraform: TfeAddress { url: hcp.address(), host: hcp.host().parse().expect("an address is a host") },
@@ -111,17 +115,20 @@ impl Stage {
                 keys: GateKeys::new(&gate_key(None)?, &[]),
                 keyring: gate::keyring(),
                 checks: ChecksSettings::default(),
+                jobs: JobSettings::default(),
+                cluster: AnyCluster::InProcess(gate::cluster()),
             },
             operators: Operators::default(),
         };
-        let functions = functions(parts)?;
         let address = options.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
         let listener = TcpListener::bind(address).await.map_err(|error| DemoError::Listen(address, error))?;
         let address = listener.local_addr().map_err(|error| DemoError::Listen(address, error))?;
+        let url = format!("http://{address}");
+        parts.gate.jobs.public_url = Some(url.clone());
+        let functions = functions(parts)?;
         let terraform = functions.terraform.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(host::serve(functions, listener, async move { drop(stopped.await) }));
-        let url = format!("http://{address}");
         hcp.notify_all(&format!("{url}/notifications"), NOTIFICATION_TOKEN);
         Ok(Self { screen: Screen::new(no_color), hcp, roles, store, terraform, url, stop, served })
     }
