@@ -144,8 +144,7 @@ impl Table {
         let text = if head.parts == 0 {
             fields.text("body")?.to_owned()
         } else {
-            let keys: Vec<Key> =
-                (0..head.parts).map(|part| Key::context_part(run, &head.generation, part)).collect();
+            let keys: Vec<Key> = (0..head.parts).map(|part| Key::context_part(run, &head.generation, part)).collect();
             let items = try_join_all(keys.iter().map(|key| self.get(key, READ))).await?;
             let Some(items) = items.into_iter().collect::<Option<Vec<Item>>>() else { return Ok(None) };
             let mut text = String::with_capacity(head.bytes);
@@ -197,7 +196,8 @@ struct Head {
 impl Head {
     fn of(item: &Item) -> Result<Self, StoreError> {
         let fields = Fields::new(item);
-        let count = |name| usize::try_from(fields.number(name)?).map_err(|_| fields.unreadable(format!("{name} is too large")));
+        let count =
+            |name| usize::try_from(fields.number(name)?).map_err(|_| fields.unreadable(format!("{name} is too large")));
         Ok(Self {
             version: fields.number("version")?,
             generation: fields.text("generation")?.to_owned(),
@@ -235,7 +235,8 @@ mod tests {
 
     #[test]
     fn a_text_is_cut_between_characters() {
-        for text in [String::new(), "x".repeat(PART_BYTES_MAX), "é".repeat(PART_BYTES_MAX), "x€".repeat(PART_BYTES_MAX)] {
+        for text in [String::new(), "x".repeat(PART_BYTES_MAX), "é".repeat(PART_BYTES_MAX), "x€".repeat(PART_BYTES_MAX)]
+        {
             let parts = cut(&text);
             assert_eq!(parts.concat(), text);
             assert_eq!(parts.len(), text.len().div_ceil(PART_BYTES_MAX));

@@ -40,7 +40,8 @@ impl GateStore for Table {
         let asked = self.put(&Key::asked(&request.run, result), |put| {
             put.item("body", body(&request.workspace)).item("expires_at", number(now.seconds() + CONTEXT_SECONDS))
         });
-        let mut actions = vec![task, secret, asked, self.fresh(&Key::gate(result, RELAY), Queue::Relay, first_word, now)];
+        let mut actions =
+            vec![task, secret, asked, self.fresh(&Key::gate(result, RELAY), Queue::Relay, first_word, now)];
         for check in &admission.checks {
             actions.push(self.fresh(&Key::check(result, &check.name), Queue::Check, now, now));
         }

@@ -218,7 +218,9 @@ mod tests {
             assert!(token.starts_with("sluice-context~run-1~taskrs-1") && token.bytes().all(plain), "{token}");
             assert_eq!(keys(&["new", "old"]).context_claims(token), Some(claims));
             assert_eq!(keys(&["new"]).context_claims(token), None);
-            for (from, to) in [("run-1", "run-2"), ("taskrs-1", "taskrs-2"), ("cost~", "lint~"), ("~", "."), ("sluice-", "")] {
+            for (from, to) in
+                [("run-1", "run-2"), ("taskrs-1", "taskrs-2"), ("cost~", "lint~"), ("~", "."), ("sluice-", "")]
+            {
                 let other = token.replacen(from, to, 1);
                 assert!(other == token || keys(&["old"]).context_claims(&other).is_none(), "{other}");
             }
@@ -226,7 +228,13 @@ mod tests {
         }
         let (result, check) = ("taskrs-1@guard".parse().unwrap(), "cost".parse().unwrap());
         let checker = keys(&["old"]).checker_token(&result, &check);
-        for token in ["", "sluice-context", "sluice-context~~~~~", "sluice-context~run-1~taskrs-1~guard~cost~", checker.expose_secret()] {
+        for token in [
+            "",
+            "sluice-context",
+            "sluice-context~~~~~",
+            "sluice-context~run-1~taskrs-1~guard~cost~",
+            checker.expose_secret(),
+        ] {
             assert_eq!(keys(&["old"]).context_claims(token), None, "{token}");
         }
         let forged = format!("sluice-context~run-1~taskrs-1~guard~cost~{}", checker.expose_secret());

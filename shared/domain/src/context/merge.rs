@@ -21,12 +21,7 @@ pub(super) enum Depth {
 
 /// Writes `target` with `with` put into it. Without a target the object is made of `with` alone. As deep as `with` at the
 /// most, so never deeper than a document may be.
-pub(super) fn combine(
-    target: Option<&str>,
-    with: &str,
-    depth: Depth,
-    text: &mut String,
-) -> Result<(), DocumentError> {
+pub(super) fn combine(target: Option<&str>, with: &str, depth: Depth, text: &mut String) -> Result<(), DocumentError> {
     let mut members = Members::default();
     for (name, value) in target.map(pairs).transpose()?.unwrap_or_default() {
         members.of(name)?.old = Some(value);

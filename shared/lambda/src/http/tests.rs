@@ -138,7 +138,9 @@ async fn bytes_that_are_no_text_travel_as_base64() {
 #[tokio::test(flavor = "current_thread")]
 async fn no_answer_of_four_megabytes_is_more_than_lambda_hands_back() {
     let event = json!({"version": "2.0", "requestContext": {"http": {"method": "GET"}}});
-    for (pattern, base64) in [("{\"a\":\"some text\"}", false), ("\"", true), ("\n", true), ("\u{1}", true), ("x", false)] {
+    for (pattern, base64) in
+        [("{\"a\":\"some text\"}", false), ("\"", true), ("\n", true), ("\u{1}", true), ("x", false)]
+    {
         let body = pattern.repeat((4 << 20) / pattern.len());
         let answer = answered(event.clone(), Response::new(Bytes::from(body.clone()))).await;
         assert_eq!(answer["isBase64Encoded"], json!(base64), "{pattern}");

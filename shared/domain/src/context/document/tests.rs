@@ -91,7 +91,9 @@ fn members_that_are_put_take_the_place_of_others_whole() {
 
 #[test]
 fn a_document_is_kept_as_it_was_sent() {
-    for text in ["{}", " {\n} ", r#"{"a":1,"a":2}"#, "{\"a\": 1.0e400}\n", r#"{"\ud83d\ude00":"\uD83D\uDE00 \\ud800 ü"}"#] {
+    for text in
+        ["{}", " {\n} ", r#"{"a":1,"a":2}"#, "{\"a\": 1.0e400}\n", r#"{"\ud83d\ude00":"\uD83D\uDE00 \\ud800 ü"}"#]
+    {
         assert_eq!(document(text).as_str(), text);
         assert_eq!(document(text).into_string(), text);
     }
