@@ -1,16 +1,16 @@
 //! The gate: run tasks that always answer, over real HTTP.
 
-mod checker;
+pub mod checker;
 mod command;
 mod deaths;
 mod door;
 mod graph;
 mod http;
 mod kill;
-mod leaks;
+pub mod leaks;
 mod limits;
 mod many;
 mod policies;
-mod scene;
+pub mod scene;
 mod stages;
 mod weather;

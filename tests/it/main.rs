@@ -5,6 +5,7 @@
 mod bins;
 mod budgets;
 mod command;
+mod context;
 mod day_one;
 mod gate;
 mod gate_foreign;

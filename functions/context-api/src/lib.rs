@@ -87,9 +87,12 @@ where
         return Err(Refusal::Method);
     }
     let who = who.insert(caller(api, run, request).await?);
-    let asked = api.store.context_run(run).await?.ok_or(Refusal::Unknown)?;
     let conditions = Conditions::of(request.headers());
     if matches!(*method, Method::GET | Method::HEAD) {
+        // There is a check of a run only where a task of it was asked.
+        if *who == Caller::Operator {
+            api.store.context_run(run).await?.ok_or(Refusal::Unknown)?;
+        }
         let kept = api.store.context(run).await?;
         return match (conditions.met_by(kept.version), conditions.known(kept.version)) {
             (false, _) => Err(Refusal::Changed),
@@ -97,6 +100,7 @@ where
             (true, false) => Ok(shown(kept)),
         };
     }
+    let asked = api.store.context_run(run).await?.ok_or(Refusal::Unknown)?;
     if !asked.live && !who.outlives_the_run() {
         return Err(Refusal::Over);
     }

@@ -29,6 +29,7 @@ async fn a_program_that_is_not_configured_says_all_that_is_missing() {
     for function in ["run-task-receiver", "task-runner", "run-task-relay"] {
         check(function, &gate).await;
     }
+    check("context-api", &format!("{table}; SLUICE_GATE_KEY is not set")).await;
     check("sweeper", table).await;
 }
 

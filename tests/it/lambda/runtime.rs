@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use serde_json::Value;
@@ -93,6 +93,8 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/invocation/{id}/response", taker(Told::Response))
             .route("/2018-06-01/runtime/invocation/{id}/error", taker(Told::Error))
             .route("/2018-06-01/runtime/init/error", taker(Told::InitError))
+            // It is Lambda that has a limit, and the tests that look at it.
+            .layer(DefaultBodyLimit::disable())
             .with_state(Arc::new(Mutex::new(pending)));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { address, events, told }

@@ -12,16 +12,14 @@ use super::random;
 /// How long a change is tried again while others come first. API Gateway waits for thirty seconds at the most.
 pub const PATIENCE: Duration = Duration::from_secs(12);
 
-/// Longest wait after the first conflict, in microseconds; it doubles with each further one.
-const WAIT_FIRST_US: u64 = 8_000;
-
-/// Longest wait after any conflict, in microseconds.
-const WAIT_LONGEST_US: u64 = 256_000;
+/// Longest wait after any conflict.
+const WAIT_LONGEST: Duration = Duration::from_secs(1);
 
 /// How much longer somebody who was too late tries again.
 #[derive(Debug)]
 pub struct Patience {
     until: Instant,
+    begun: Instant,
     conflicts: u32,
 }
 
@@ -29,18 +27,23 @@ impl Patience {
     /// Patience for so long from now on.
     #[must_use]
     pub fn new(patience: Duration) -> Self {
-        Self { until: Instant::now() + patience, conflicts: 0 }
+        let now = Instant::now();
+        Self { until: now + patience, begun: now, conflicts: 0 }
     }
 
-    /// Waits after a conflict, for a random time, so that those who met do not meet again. False if it is over.
+    /// Waits after a conflict, for a random time, so that those who met do not meet again: at first up to twice as long
+    /// as the attempt took, which is longer where the table is slow, and longer each time. False if it is over.
     pub async fn wait(&mut self) -> bool {
-        let longest_us = (WAIT_FIRST_US << self.conflicts.min(16)).min(WAIT_LONGEST_US);
+        let now = Instant::now();
         self.conflicts += 1;
-        let at = Instant::now() + Duration::from_micros(u64::from_be_bytes(random()) % longest_us);
-        if at > self.until {
+        let longest = (now - self.begun).saturating_mul(1 << self.conflicts.min(16)).min(WAIT_LONGEST);
+        let share = f64::from(u32::from_be_bytes(random())) / f64::from(u32::MAX);
+        let until = now + longest.mul_f64(share);
+        if until > self.until {
             return false;
         }
-        tokio::time::sleep_until(at).await;
+        tokio::time::sleep_until(until).await;
+        self.begun = Instant::now();
         true
     }
 }

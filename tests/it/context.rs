@@ -1,0 +1,10 @@
+//! The context of a run: shared by its checks over real HTTP, and never lost.
+
+mod answers;
+mod failing;
+mod leaks;
+pub mod scene;
+mod sizes;
+mod terrakube;
+mod tokens;
+mod writers;
