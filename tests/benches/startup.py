@@ -32,6 +32,8 @@ FUNCTIONS = [
     "run-task-receiver",
     "task-runner",
     "run-task-relay",
+    "job-runner",
+    "context-api",
     "sweeper",
 ]
 PEER = "Python + boto3"
@@ -43,6 +45,9 @@ SIZE_MB = (8.0, 5.5)
 ENGINE_SIZE_MB = {"task-runner": 12.0}
 
 PATIENCE_S = 30
+
+# A cluster that nobody asks anything.
+KUBECONFIG = ROOT / "tests" / "benches" / "kubeconfig.json"
 
 # What the managed runtime does first: load the handler, then poll. Its own HTTP client is native; http.client is close.
 PEER_PROGRAM = """
@@ -73,6 +78,7 @@ def environment(api):
         "NOTIFICATION_TOKEN": "example",
         "SLUICE_DIGEST_KEY": "example",
         "SLUICE_GATE_KEY": "example",
+        "SLUICE_KUBECONFIG": str(KUBECONFIG),
         "PATH": os.environ.get("PATH", ""),
     }
 
