@@ -25,6 +25,16 @@ async fn next(events: &mut (impl Stream<Item = Event> + Unpin)) -> String {
     next.map_or_else(|| "end".to_owned(), |event| said(&event))
 }
 
+/// The next event that is no bookmark: a server sends those when it likes.
+async fn news(events: &mut (impl Stream<Item = Event> + Unpin)) -> String {
+    loop {
+        let said = next(events).await;
+        if said != "bookmark" {
+            return said;
+        }
+    }
+}
+
 async fn create(scene: &Scene, name: &str, labels: Value) -> Secret {
     let secret = json!({ "metadata": { "name": name, "labels": labels } });
     scene.secrets().create(&PostParams::default(), &of(secret)).await.unwrap()
@@ -46,15 +56,17 @@ async fn a_watch_goes_on_from_a_list() {
         let from = version(&scene).await;
         let mut events = scene.secrets().watch(&WatchParams::default(), &from).await.unwrap().boxed();
         create(&scene, "after", json!({})).await;
-        assert_eq!(next(&mut events).await, "added after");
+        assert_eq!(news(&mut events).await, "added after");
         label(&scene, "before", "a").await;
-        assert_eq!(next(&mut events).await, "modified before");
+        assert_eq!(news(&mut events).await, "modified before");
         scene.secrets().delete("after", &DeleteParams::default()).await.unwrap();
-        assert_eq!(next(&mut events).await, "deleted after");
+        assert_eq!(news(&mut events).await, "deleted after");
         // From the same version again, it says the same again.
         let again = scene.secrets().watch(&WatchParams::default(), &from).await.unwrap();
-        let again: Vec<_> = again.take(3).map(|event| said(&event)).collect().await;
-        assert_eq!(again, ["added after", "modified before", "deleted after"]);
+        let mut again = again.boxed();
+        for expected in ["added after", "modified before", "deleted after"] {
+            assert_eq!(news(&mut again).await, expected);
+        }
     }
 }
 
@@ -63,9 +75,9 @@ async fn a_watch_from_nowhere_begins_with_what_there_is() {
     for scene in scenes().await {
         create(&scene, "one", json!({})).await;
         let mut events = scene.secrets().watch(&WatchParams::default(), "0").await.unwrap().boxed();
-        assert_eq!(next(&mut events).await, "added one");
+        assert_eq!(news(&mut events).await, "added one");
         create(&scene, "two", json!({})).await;
-        assert_eq!(next(&mut events).await, "added two");
+        assert_eq!(news(&mut events).await, "added two");
     }
 }
 
@@ -81,7 +93,7 @@ async fn what_comes_into_sight_is_added_and_what_leaves_it_is_deleted() {
         }
         scene.secrets().delete("s", &DeleteParams::default()).await.unwrap();
         for expected in ["added s", "deleted s", "added s", "deleted s"] {
-            assert_eq!(next(&mut events).await, expected);
+            assert_eq!(news(&mut events).await, expected);
         }
     }
 }
