@@ -49,6 +49,7 @@ fn cuts() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("shared/hcp-client", BTreeSet::from(["domain", "hcp"])),
         ("shared/aws", BTreeSet::from(["domain"])),
         ("shared/lambda", BTreeSet::from(["domain"])),
+        ("shared/kubernetes", BTreeSet::from(["domain"])),
         ("shared/runner", BTreeSet::from(["aws", "domain", "lambda"])),
         ("functions/notification-receiver", BTreeSet::from(edge)),
         ("functions/state-indexer", BTreeSet::from(worker)),
@@ -82,7 +83,9 @@ fn crates_depend_only_on_what_the_architecture_allows() {
     for (dependency, only) in [
         ("aws-sdk-", &["shared/aws", "functions/local"][..]),
         ("reqwest", &["shared/hcp-client", "tests"]),
-        ("tokio", &["shared/aws", "shared/hcp-client", "shared/lambda", "functions", "tests"]),
+        ("kube", &["shared/kubernetes", "tests"]),
+        ("k8s-openapi", &["shared/kubernetes", "tests"]),
+        ("tokio", &["shared/aws", "shared/hcp-client", "shared/kubernetes", "shared/lambda", "functions", "tests"]),
     ] {
         for manifest in files(&root(), "toml").iter().filter(|path| path.ends_with("Cargo.toml")) {
             let folder = manifest.parent().unwrap().strip_prefix(root()).unwrap();

@@ -1,0 +1,58 @@
+//! The pod of an image: Lagoon's advanced task, Terrakube's ephemeral executor.
+
+use k8s_openapi::api::core::v1::{
+    Container, PodSecurityContext, PodSpec, ResourceRequirements, SeccompProfile, SecurityContext,
+};
+use sluice_domain::ports::JobOrder;
+
+use super::CONTAINER;
+use super::container::{DEPLOYER, env, env_from, quantities, some, tolerations, volumes};
+use crate::error::ClusterError;
+
+/// The group that volumes belong to unless told otherwise, as with Terrakube.
+const FS_GROUP: i64 = 1000;
+
+pub(super) fn pod(order: &JobOrder<'_>, image: Option<&str>) -> Result<PodSpec, ClusterError> {
+    let settings = &order.settings;
+    let image = image.map(str::to_owned).or_else(|| settings.image.clone()).ok_or(ClusterError::NoImage)?;
+    let (requests, limits) = settings.resources();
+    let (volumes, mounts) = volumes(order);
+    let container = Container {
+        name: CONTAINER.to_owned(),
+        image: Some(image),
+        image_pull_policy: Some("Always".to_owned()),
+        env: Some(env(order, Vec::new())),
+        env_from: some(env_from(order)),
+        resources: Some(ResourceRequirements {
+            requests: quantities(requests),
+            limits: quantities(limits),
+            ..ResourceRequirements::default()
+        }),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(settings.allow_privilege_escalation.unwrap_or(false)),
+            ..SecurityContext::default()
+        }),
+        volume_mounts: Some(mounts),
+        ..Container::default()
+    };
+    let account = if order.spec.deployer_token { Some(DEPLOYER.to_owned()) } else { settings.service_account.clone() };
+    Ok(PodSpec {
+        restart_policy: Some("Never".to_owned()),
+        enable_service_links: Some(false),
+        // Only who is given an account has its token.
+        automount_service_account_token: Some(account.is_some()),
+        service_account_name: account,
+        security_context: Some(PodSecurityContext {
+            fs_group: Some(settings.fs_group.unwrap_or(FS_GROUP)),
+            run_as_user: settings.run_as_user,
+            run_as_non_root: settings.run_as_non_root,
+            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
+            ..PodSecurityContext::default()
+        }),
+        node_selector: Some(settings.node_selector.clone()).filter(|selector| !selector.is_empty()),
+        tolerations: some(tolerations(order)),
+        containers: vec![container],
+        volumes: Some(volumes),
+        ..PodSpec::default()
+    })
+}

@@ -1,0 +1,185 @@
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use sluice_domain::gate::{JobSpec, PodSettings, Program};
+use sluice_domain::ports::{About, JobOrder, JobPlace};
+
+use super::*;
+
+fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+}
+
+fn spec(program: Program) -> JobSpec {
+    let (arguments, settings) = (BTreeMap::new(), BTreeMap::new());
+    JobSpec { program, arguments, settings, deployer_token: false, ssh_key: false, start_seconds: 300 }
+}
+
+fn image() -> Program {
+    Program::Image { image: Some("ghcr.io/acme/check:1".to_owned()) }
+}
+
+fn service(container: Option<&str>, command: &str) -> Program {
+    let container = container.map(str::to_owned);
+    Program::Service { service: "cli".to_owned(), container, command: command.to_owned() }
+}
+
+fn order<'a>(spec: &'a JobSpec, settings: &[(&str, &str)]) -> JobOrder<'a> {
+    let about = About {
+        result: "taskrs-1@guard".parse().unwrap(),
+        check: "cost".parse().unwrap(),
+        run: "run-1".to_owned(),
+        organization: "acme".to_owned(),
+        workspace: "network".to_owned(),
+    };
+    JobOrder {
+        place: JobPlace::of("jobs", &about.result, &about.check),
+        spec,
+        settings: PodSettings::read(&texts(settings)).unwrap(),
+        about,
+        env: texts(&[("LAGOON_PROJECT", "network"), ("TASK_API_HOST", "https://x/$(HOME)")]),
+        secrets: [("JSON_PAYLOAD", "c2VjcmV0LXBheWxvYWQ="), ("terrakubeToken", "hush-token")]
+            .map(|(name, value)| (name.to_owned(), SecretString::from(value)))
+            .into(),
+        files: [("plan.json".to_owned(), SecretString::from("{\"hush-plan\": 1}"))].into(),
+        seconds: 900,
+    }
+}
+
+fn deployment() -> Deployment {
+    serde_json::from_value(json!({
+        "metadata": {"name": "cli", "namespace": "jobs"},
+        "spec": {"selector": {}, "template": {
+            "metadata": {"labels": {"app": "cli"}, "annotations": {"lagoon.sh/configMapSha": "1"}},
+            "spec": {
+                "serviceAccountName": "cli",
+                "imagePullSecrets": [{"name": "pull"}],
+                "securityContext": {"fsGroup": 10001},
+                "tolerations": [{"key": "lagoon", "operator": "Exists"}],
+                "volumes": [{"name": "files", "persistentVolumeClaim": {"claimName": "files"}}],
+                "initContainers": [{"name": "fix", "image": "busybox"}],
+                "containers": [
+                    {"name": "nginx", "image": "nginx"},
+                    {"name": "cli", "image": "acme/cli:3", "args": ["serve"], "tty": true,
+                     "ports": [{"containerPort": 9000}], "livenessProbe": {"tcpSocket": {"port": 9000}},
+                     "lifecycle": {"preStop": {"exec": {"command": ["true"]}}},
+                     "env": [{"name": "CRONJOBS", "value": "* * * * * x"}, {"name": "DB", "value": "mariadb"},
+                             {"name": "LAGOON_PROJECT", "value": "other"}],
+                     "envFrom": [{"configMapRef": {"name": "lagoon-env"}}],
+                     "volumeMounts": [{"name": "files", "mountPath": "/app/files"},
+                                      {"name": "files", "mountPath": "/workspace"}]}
+                ]
+            }
+        }}
+    }))
+    .unwrap()
+}
+
+fn written(value: &impl serde::Serialize) -> Value {
+    serde_json::to_value(value).unwrap()
+}
+
+fn pretty(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(&written(value)).unwrap()
+}
+
+#[test]
+fn the_job_of_an_image() {
+    let spec = spec(image());
+    expect_test::expect_file!["snapshots/image.json"].assert_eq(&pretty(&job(&order(&spec, &[]), None).unwrap()));
+}
+
+#[test]
+fn the_job_of_an_image_with_every_setting() {
+    let mut spec = spec(Program::Image { image: None });
+    (spec.deployer_token, spec.ssh_key) = (true, true);
+    let order = order(
+        &spec,
+        &[
+            ("ExecutorEphemeralImage", "acme/executor:2"),
+            ("ExecutorEphemeralSecret", "one,two"),
+            ("EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP", "three"),
+            ("EPHEMERAL_JOB_ENV_VARS", "A=b;HOST=$(PODNAME)"),
+            ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "checker"),
+            ("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "spot=no"),
+            ("EPHEMERAL_CONFIG_ANNOTATIONS", "example.com/a=b"),
+            ("EPHEMERAL_CONFIG_POD_ANNOTATIONS", "vault.hashicorp.com/agent-inject=true"),
+            ("EPHEMERAL_CONFIG_LABELS", "team=core;terrakube.io/workspace=other"),
+            ("EPHEMERAL_CONFIG_TOLERATIONS", "spot=yes"),
+            ("EPHEMERAL_CONFIG_MAP_NAME", "tools"),
+            ("TF_PLUGIN_CACHE_DIR", "/cache"),
+            ("EPHEMERAL_CPU_LIMIT", "2"),
+            ("EPHEMERAL_MEMORY_REQUEST", "1Gi"),
+            ("EPHEMERAL_STORAGE_LIMIT", "3Gi"),
+            ("EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT", "fsGroup=0;runAsUser=10000;runAsNonRoot=true"),
+            ("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "allowPrivilegeEscalation=true"),
+        ],
+    );
+    expect_test::expect_file!["snapshots/settings.json"].assert_eq(&pretty(&job(&order, None).unwrap()));
+}
+
+#[test]
+fn the_job_of_a_command_in_a_copy_of_a_service() {
+    let spec = spec(service(None, "echo \"$LEVEL\" $$ $(date)"));
+    let order = order(&spec, &[("EPHEMERAL_CONFIG_TOLERATIONS", "spot"), ("EPHEMERAL_MEMORY_LIMIT", "1Gi")]);
+    let job = job(&order, Some(&deployment())).unwrap();
+    expect_test::expect_file!["snapshots/service.json"].assert_eq(&pretty(&job));
+}
+
+#[test]
+fn a_service_without_the_container_that_is_named_is_no_job() {
+    let named = spec(service(Some("php"), "true"));
+    let error = job(&order(&named, &[]), Some(&deployment())).unwrap_err();
+    assert_eq!(error.to_string(), "the Deployment cli has no container php");
+    let other = spec(service(Some("nginx"), "true"));
+    let job = job(&order(&other, &[]), Some(&deployment())).unwrap();
+    assert_eq!(crate::standing::container_of(&job), "nginx");
+    let missing = super::job(&order(&other, &[]), None).unwrap_err();
+    assert!(missing.to_string().starts_with("there is no Deployment cli in the namespace jobs"), "{missing}");
+}
+
+#[test]
+fn an_image_has_to_be_named_somewhere() {
+    let spec = spec(Program::Image { image: None });
+    assert!(matches!(job(&order(&spec, &[]), None), Err(ClusterError::NoImage)));
+}
+
+#[test]
+fn no_secret_is_in_the_job_and_all_are_in_its_secret() {
+    for program in [image(), service(None, "true")] {
+        let spec = spec(program);
+        let order = order(&spec, &[]);
+        let told = pretty(&job(&order, Some(&deployment())).unwrap());
+        let kept = written(&secret(&order, "uid-1").unwrap());
+        for (name, value) in order.secrets.iter().chain(&order.files) {
+            let value = value.expose_secret();
+            assert!(!told.contains(value), "{name} is in the Job");
+            assert!(!format!("{order:?}").contains(value), "{name} is in what is printed of the order");
+        }
+        assert!(!told.contains("hush") && !told.contains("c2VjcmV0"), "{told}");
+        let keys: Vec<_> = kept["data"].as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["env.JSON_PAYLOAD", "env.terrakubeToken", "file.plan.json"]);
+        assert_eq!(kept["metadata"]["ownerReferences"][0]["uid"], "uid-1");
+        assert_eq!((&kept["immutable"], &kept["type"]), (&json!(true), &json!("Opaque")));
+    }
+}
+
+#[test]
+fn what_does_not_fit_into_a_secret_is_told_before_it_is_sent() {
+    let spec = spec(image());
+    let mut order = order(&spec, &[]);
+    order.files.insert("large".to_owned(), SecretString::from("x".repeat(1_000_001)));
+    assert!(matches!(secret(&order, "uid-1"), Err(ClusterError::TooLarge { .. })));
+}
+
+#[test]
+fn a_job_is_known_again_by_what_it_is_for() {
+    let spec = spec(image());
+    let mut order = order(&spec, &[]);
+    let job = job(&order, None).unwrap();
+    assert!(is_of(&job, &order));
+    order.about.check = "other".parse().unwrap();
+    assert!(!is_of(&job, &order));
+    assert!(!is_of(&Job::default(), &order));
+}
