@@ -2,4 +2,5 @@
 
 pub mod hcp;
 pub mod image;
+#[cfg(feature = "kubernetes")]
 pub mod kubernetes;

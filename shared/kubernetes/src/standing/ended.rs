@@ -198,8 +198,9 @@ fn unborn(seen: &Seen<'_>) -> Option<JobExit> {
             return Some(broken(reason, format!("its pod failed{said}")));
         }
     } else if job_condition(seen.job, "Complete").is_some() {
-        // Its pod is gone; that it had ended well is on record.
-        return Some(JobExit::Code(0));
+        // A program that was told to go and went well counts as done well, too: without its pod nobody can tell.
+        let message = "its pod is gone, and with it how it ended: the cluster only says that it ended well";
+        return Some(broken("PodDeleted", message));
     }
     let failed = failed(seen.job)?;
     let said = because(failed.message.as_deref());

@@ -293,7 +293,13 @@ fn a_pod_or_a_job_that_somebody_deletes_is_told_as_such() {
         ],
     );
     let done = job(json!({"status": {"conditions": [{"type": "Complete", "status": "True"}]}}));
-    check(&done, None, &[], 181, &expect!["code 0"]);
+    check(
+        &done,
+        None,
+        &[],
+        181,
+        &expect!["PodDeleted: its pod is gone, and with it how it ended: the cluster only says that it ended well"],
+    );
     let other = job(json!({"status": {"conditions": [{"type": "Failed", "status": "True",
         "reason": "PodFailurePolicy", "message": "rule 0"}]}}));
     check(&other, None, &[], 181, &expect!["PodFailurePolicy: the cluster gave it up: rule 0"]);
