@@ -3,6 +3,7 @@
 mod answers;
 mod failing;
 mod leaks;
+mod policies;
 pub mod scene;
 mod sizes;
 mod terrakube;

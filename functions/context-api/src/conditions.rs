@@ -60,7 +60,7 @@ impl<'a> Tags<'a> {
 mod tests {
     use super::*;
 
-    fn headers(name: HeaderName, lines: &[&str]) -> HeaderMap {
+    fn headers(name: &HeaderName, lines: &[&str]) -> HeaderMap {
         lines.iter().map(|line| (name.clone(), HeaderValue::from_bytes(line.as_bytes()).unwrap())).collect()
     }
 
@@ -81,7 +81,7 @@ mod tests {
             (&["\"3"], 3, false),
             (&["ü"], 3, false),
         ] {
-            let headers = headers(IF_MATCH, lines);
+            let headers = headers(&IF_MATCH, lines);
             assert_eq!(Conditions::of(&headers).met_by(version), expect, "{lines:?} {version}");
             assert!(!Conditions::of(&headers).known(version));
         }
@@ -98,7 +98,7 @@ mod tests {
             (&["\"2\""], 3, false),
             (&["ü"], 3, false),
         ] {
-            let headers = headers(IF_NONE_MATCH, lines);
+            let headers = headers(&IF_NONE_MATCH, lines);
             assert_eq!(Conditions::of(&headers).known(version), expect, "{lines:?} {version}");
             assert!(Conditions::of(&headers).met_by(version));
         }

@@ -187,7 +187,7 @@ fn log(run: &RunId, request: &Request<Bytes>, who: Option<&Caller>, refusal: &Re
             info!(run.id = %run, %method, status, sent, who, "context of {run}: {method} by {who} met another version");
         }
         why => {
-            warn!(run.id = %run, %method, status, sent, who, "refused {who} to {method} the context of {run}: {why}")
+            warn!(run.id = %run, %method, status, sent, who, "refused {who} to {method} the context of {run}: {why}");
         }
     }
 }

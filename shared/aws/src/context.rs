@@ -127,7 +127,8 @@ impl ContextStore for Table {
                     return Err(store_error(WRITE, error));
                 };
                 // The SDK tries again where an answer was lost, and then meets its own write.
-                if !failed.item().is_some_and(|head| Fields::new(head).maybe_text("generation") == Some(&generation)) {
+                let winner = failed.item().and_then(|head| Fields::new(head).maybe_text("generation"));
+                if winner != Some(&generation) {
                     self.drop_parts(run, &generation, parts.len()).await;
                     return Err(StoreError::Conflict);
                 }

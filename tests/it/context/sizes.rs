@@ -38,10 +38,10 @@ async fn a_document_of_any_size_comes_back_byte_for_byte_and_leaves_nothing_of_t
         assert!((parts..=parts + 1).contains(&kinds("PART#").len()), "{bytes}: {items:?}");
         assert_eq!(items.len(), 2 + kinds("PART#").len());
         // Parts outlive the head that names them, and nothing lives for ever.
-        let head = kinds("HEAD")[0].2;
+        let until = kinds("HEAD")[0].2;
         let days = |expires: u64| (expires - now().seconds()) / 86_400;
-        assert!(kinds("PART#").iter().all(|(_, _, expires)| *expires > head && days(*expires) < 150), "{items:?}");
-        assert!((88..=90).contains(&days(head)) && (88..=90).contains(&days(kinds("RUN#")[0].2)), "{items:?}");
+        assert!(kinds("PART#").iter().all(|(_, _, expires)| *expires > until && days(*expires) < 150), "{items:?}");
+        assert!((88..=90).contains(&days(until)) && (88..=90).contains(&days(kinds("RUN#")[0].2)), "{items:?}");
     }
     let merged = held.check.patch(r#"{"ü":null,"a":1}"#).await;
     assert_eq!(merged.document(), r#"{"a":1}"#);

@@ -11,7 +11,7 @@ use sluice_aws::GateKeys;
 use sluice_aws::secrets::{KeyCache, SecretError};
 use sluice_domain::foresee::ForeseeError;
 use sluice_domain::gate::{CheckKind, CheckVerdict, Ended};
-use sluice_domain::ports::{Definitions, FactStore, StoreError};
+use sluice_domain::ports::{ContextStore, Definitions, FactStore, StoreError};
 use sluice_domain::reach::ReachError;
 use sluice_domain::{Classify, Fault, Policy, PolicyName, chain};
 use sluice_hcp::plan_json::PlanError;
@@ -91,6 +91,9 @@ pub enum CheckError {
         /// What is wrong with it.
         why: String,
     },
+    /// What the run's checks left for each other cannot be handed to policies.
+    #[error("the context of the run is not what policies can read")]
+    Context(#[source] serde_json::Error),
     /// The policy came to no findings.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
@@ -145,6 +148,7 @@ impl Classify for CheckError {
             | Self::Plan { .. }
             | Self::NoPolicy(_)
             | Self::BadPolicy { .. }
+            | Self::Context(_)
             | Self::Evaluate(_)
             | Self::NoPublicUrl
             | Self::NotHere => Fault::Permanent,
@@ -178,7 +182,7 @@ impl CheckError {
     }
 }
 
-impl<S: FactStore + Definitions> Executor for Checks<S> {
+impl<S: FactStore + Definitions + ContextStore> Executor for Checks<S> {
     type Error = CheckError;
 
     async fn execute(&self, asked: Asked<'_>) -> Result<Step, CheckError> {
@@ -198,7 +202,7 @@ impl<S: FactStore + Definitions> Executor for Checks<S> {
     }
 }
 
-impl<S: FactStore + Definitions> Checks<S> {
+impl<S: FactStore + Definitions + ContextStore> Checks<S> {
     async fn carry_out(&self, asked: Asked<'_>) -> Result<Step, CheckError> {
         // Each on the heap: together they would be more than a stack should hold.
         match &asked.check.kind {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::stream::{Stream, try_unfold};
 use serde_json::{Value, json};
 use sluice_domain::gate::{CheckVerdict, Ended, Level, Outcome, Tag, TaskRequest};
-use sluice_domain::ports::{Definitions, FactStore};
+use sluice_domain::ports::{ContextStore, Definitions, FactStore};
 use sluice_domain::{PolicyName, Timestamp};
 use sluice_hcp_client::{FileError, FileStream};
 
@@ -13,7 +13,7 @@ use super::{CheckError, Checks};
 use crate::rego::{Finding, Findings, Input, Namespaces, NoPlan, Policy};
 use sluice_runner::{Asked, Step};
 
-impl<S: FactStore + Definitions> Checks<S> {
+impl<S: FactStore + Definitions + ContextStore> Checks<S> {
     /// Evaluates a stored policy over the plan, the run, and what the run's checks left for each other.
     pub(super) async fn rego(
         &self,
@@ -26,7 +26,9 @@ impl<S: FactStore + Definitions> Checks<S> {
             .map_err(|error| CheckError::BadPolicy { name: name.clone(), why: error.to_string() })?;
         let namespaces = Namespaces(namespaces.iter().cloned().collect());
         let run = run(asked.request());
-        let context = json!({});
+        let context = self.store.context(&asked.request().run).await?.document;
+        // A number may be larger than policies can tell.
+        let context = serde_json::from_str(context.as_str()).map_err(CheckError::Context)?;
         // It is never closed.
         let _turn = self.evaluations.acquire().await.ok();
         let found = if asked.request().plan.is_some() {

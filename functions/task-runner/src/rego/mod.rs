@@ -10,7 +10,7 @@
 //!
 //! `input` is the plan as Terraform writes it as JSON, so that `input.resource_changes` reads as it does with
 //! `conftest test plan.json`. `input.plan` is the same plan, `input.run` the run's metadata and `input.context` what
-//! else is known; a plan that had keys of these three names would have them hidden. At a stage without a plan
+//! its checks left for each other; a plan that had keys of these three names would have them hidden. At a stage without a plan
 //! (`pre_plan`) only `input.run` and `input.context` are there. Data documents are below `data`. Integers are exact up
 //! to 64 bits; beyond that, and for fractions, numbers are IEEE doubles.
 //!

@@ -113,9 +113,9 @@ impl fmt::Debug for Document {
 
 /// What comes after `before` is no JSON.
 fn not_json(before: &[u8]) -> DocumentError {
-    let line = before.iter().filter(|byte| **byte == b'\n').count();
-    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
-    DocumentError::NotJson { line: line + 1, column: column + 1 }
+    let lines = before.split(|byte| *byte == b'\n');
+    let column = lines.clone().next_back().unwrap_or_default().len() + 1;
+    DocumentError::NotJson { line: lines.count(), column }
 }
 
 /// Looks at what a reader that skips values leaves out, in text that is JSON otherwise.
