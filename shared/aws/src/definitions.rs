@@ -126,7 +126,10 @@ mod tests {
                 ("\"post_plan\"", "\"pre_plan\""),
                 "checks[0].stages has pre_plan, when there is no plan for preview to read",
             ),
-            (("\"preview\"", "\"previews\""), "checks[0].kind is none of upstream, preview, consumers, rego, http"),
+            (
+                ("\"preview\"", "\"previews\""),
+                "checks[0].kind is none of upstream, preview, consumers, rego, http, job",
+            ),
             (
                 ("\"url\":\"https://cost.example\"", "\"timeout_seconds\":9"),
                 "checks[1].url is missing: a check of the kind http needs it",
