@@ -20,7 +20,8 @@ pub async fn estimate(env: BTreeMap<String, String>) -> (String, i32) {
         Ok(code) => (written, code),
         Err(error) => {
             // A program that does not know what to do says so, and ends as shells do.
-            written += &format!("\u{1b}[31merror:\u{1b}[0m {error}\n");
+            written.push_str("\u{1b}[31merror:\u{1b}[0m ");
+            written.push_str(&error.to_string());
             (written, 1)
         }
     }

@@ -20,7 +20,7 @@ use crate::{JobRunner, Jobs};
 const NAMESPACE: &str = "sluice";
 
 /// How long a registry may fail before its word is taken.
-const IMAGE_PATIENCE: Duration = Duration::from_secs(60);
+const IMAGE_PATIENCE: Duration = Duration::from_mins(2);
 
 /// The function's configuration.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Default for JobSettings {
             pod: BTreeMap::new(),
             ssh_host: String::new(),
             ssh_port: String::new(),
-            patience: Patience { start: Duration::from_secs(300), image: IMAGE_PATIENCE },
+            patience: Patience { start: Duration::from_mins(5), image: IMAGE_PATIENCE },
         }
     }
 }

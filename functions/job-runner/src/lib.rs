@@ -60,9 +60,6 @@ pub enum JobError<E: Classify> {
     /// The settings of its pod, as the check and the deployment have them together.
     #[error("the settings of its pod are not valid: {}", list(.0))]
     Settings(Vec<FieldFault>),
-    /// Nobody said which image.
-    #[error("names no image, and ExecutorEphemeralImage is not among the settings of the deployment")]
-    NoImage,
     /// The check is another's.
     #[error("it is no job, and job-runner runs nothing else")]
     NotAJob,
@@ -77,7 +74,7 @@ impl<E: Classify> Classify for JobError<E> {
         match self {
             Self::Cluster(error) => error.fault(),
             Self::TooSlow => Fault::TRANSIENT,
-            Self::Settings(_) | Self::NoImage | Self::NotAJob => Fault::Permanent,
+            Self::Settings(_) | Self::NotAJob => Fault::Permanent,
         }
     }
 }

@@ -33,9 +33,6 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
     /// The job that a check is.
     pub(crate) fn order<'a>(&self, asked: Asked<'a>, spec: &'a JobSpec) -> Result<JobOrder<'a>, JobError<C::Error>> {
         let settings = self.pod(spec)?;
-        if let (Program::Image { image: None }, None) = (&spec.program, &settings.image) {
-            return Err(JobError::NoImage);
-        }
         let namespace = settings.namespace.clone().unwrap_or_else(|| self.settings.namespace.clone());
         let (request, check) = (asked.request(), &asked.check.name);
         let addresses = self.addresses(asked);

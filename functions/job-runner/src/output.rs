@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_end_is_what_is_kept() {
-        let long: String = (0..2_000).map(|n| format!("line {n}\n")).collect();
+        let long = (0..2_000).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
         let body = shown(&long).body().unwrap();
         assert!(body.starts_with("*The beginning is left out.*\n\n```\n…") && body.ends_with("line 1999\n```"));
         assert!(body.chars().count() < 10_000);

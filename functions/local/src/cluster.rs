@@ -22,13 +22,10 @@ pub enum AnyCluster {
 
 impl AnyCluster {
     /// The cluster that the environment names, if it does. Nothing is sent to it.
-    pub async fn of(credentials: Option<Credentials>) -> Result<Self, ClusterError> {
-        match credentials {
-            Some(credentials) => Ok(Self::Kubernetes(Arc::new(
-                Kubernetes::connect(credentials, Limits::default(), Arc::new(now)).await?,
-            ))),
-            None => Ok(Self::None),
-        }
+    pub async fn of(credentials: Option<Credentials>) -> Result<Self, Box<ClusterError>> {
+        let Some(credentials) = credentials else { return Ok(Self::None) };
+        let cluster = Kubernetes::connect(credentials, Limits::default(), Arc::new(now)).await;
+        Ok(Self::Kubernetes(Arc::new(cluster.map_err(Box::new)?)))
     }
 }
 

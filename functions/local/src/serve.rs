@@ -42,7 +42,7 @@ pub enum ServeError {
     Store(#[from] OpenError),
     /// The client of the cluster cannot be built.
     #[error(transparent)]
-    Cluster(#[from] sluice_kubernetes::ClusterError),
+    Cluster(#[from] Box<sluice_kubernetes::ClusterError>),
     /// The functions cannot be built.
     #[error(transparent)]
     Functions(#[from] FunctionsError),

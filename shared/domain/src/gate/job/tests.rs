@@ -479,7 +479,6 @@ fn a_wrong_job_is_told_field_by_field() {
         r#"{"image": "a", "arguments": {"run": "x", "": "y", "PATH": "z"}, "start_seconds": 0}"#,
         &expect![[r"
         arguments. has no name
-        arguments.run has the name under which the request is handed over
         start_seconds is 0, and has to be from 1 to 3000
     "]],
     );

@@ -15,8 +15,6 @@ const START_SECONDS_MAX: u32 = 3_000;
 const ARGUMENT_BYTES_MAX: usize = 64 * 1024;
 /// Longest command, in bytes.
 const COMMAND_BYTES_MAX: usize = 32 * 1024;
-/// The member of `JSON_PAYLOAD` that the request is.
-const REQUEST: &str = "run";
 
 /// A job as it is written down, before it is looked at closely.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -115,7 +113,6 @@ impl JobWire {
             let of_service = self.service.is_some();
             let is = match name.as_str() {
                 "" if !of_service => "has no name",
-                REQUEST if !of_service => "has the name under which the request is handed over",
                 name if of_service && !syntax::shell_variable(name) => "is no name of a variable",
                 name if of_service && syntax::ours(name) => "is a variable that every job has from Sluice",
                 name if of_service && syntax::system(name) => "is a variable that decides which programs run",
