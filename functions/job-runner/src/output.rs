@@ -43,11 +43,10 @@ pub(crate) struct Shown {
 impl Shown {
     /// `output` without colours and without `secrets`.
     pub(crate) fn new<'a>(output: &Output, secrets: impl IntoIterator<Item = &'a SecretString>) -> Self {
-        let plain = strip_ansi_escapes::strip_str(&output.text);
         // A progress bar is as it was left.
-        let lines = plain.lines().map(|line| line.rsplit('\r').find(|part| !part.is_empty()).unwrap_or_default());
-        let keep = |c: &char| *c == '\n' || *c == '\t' || !c.is_control();
-        let text: String = lines.collect::<Vec<_>>().join("\n").chars().filter(keep).collect();
+        let lines = output.text.lines().map(|line| line.rsplit('\r').find(|part| !part.is_empty()).unwrap_or_default());
+        let plain = strip_ansi_escapes::strip_str(lines.collect::<Vec<_>>().join("\n"));
+        let text: String = plain.chars().filter(|c| *c == '\n' || !c.is_control()).collect();
         Self { text: masked(&text, secrets).trim().to_owned(), cut: output.cut }
     }
 
