@@ -31,6 +31,7 @@ pub(super) fn apply(resource: Resource, object: &mut Value) {
 
 fn job(job: &mut Value) {
     let (name, uid) = (name_of(job).to_owned(), uid_of(job).to_owned());
+    label(Resource::Jobs, job);
     let spec = &mut job["spec"];
     if spec["parallelism"].is_null() && spec["completions"].is_null() {
         spec["completions"] = 1.into();
@@ -53,8 +54,14 @@ fn job(job: &mut Value) {
             default(labels, &format!("batch.kubernetes.io/{label}"), value.as_str());
         }
     }
-    let labels = spec["template"]["metadata"]["labels"].clone();
-    default(&mut job["metadata"], "labels", labels);
+}
+
+/// A job without labels has those of its template, also the generated ones.
+pub(super) fn label(resource: Resource, job: &mut Value) {
+    if resource == Resource::Jobs {
+        let labels = job["spec"]["template"]["metadata"]["labels"].clone();
+        default(&mut job["metadata"], "labels", labels);
+    }
 }
 
 fn pod(pod: &mut Value) {

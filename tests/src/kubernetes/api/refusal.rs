@@ -50,7 +50,8 @@ impl Refusal {
     }
 
     pub fn invalid(resource: Resource, name: &str, causes: &[Cause]) -> Self {
-        let all: Vec<_> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        let mut all: Vec<_> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        all.dedup();
         let all = if let [one] = all.as_slice() { one.clone() } else { format!("[{}]", all.join(", ")) };
         let message = format!("{} \"{name}\" is invalid: {all}", resource.qualified_kind());
         let mut refusal = Self::new(422, "Invalid", message).about(resource, name);

@@ -76,7 +76,7 @@ impl Resource {
 
     /// Whether `metadata.generation` counts changes of the spec.
     pub fn has_generation(self) -> bool {
-        matches!(self, Self::Jobs | Self::Deployments | Self::Pods)
+        matches!(self, Self::Jobs | Self::Deployments)
     }
 
     /// The fields, besides the name and the namespace, that a field selector may name.

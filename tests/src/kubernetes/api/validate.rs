@@ -94,7 +94,7 @@ fn job(job: &Value, before: Option<&Value>, causes: &mut Vec<Cause>) {
         }
     }
     let (template, path) = (&spec["template"], "spec.template");
-    labels(&template["metadata"], &format!("{path}.metadata"), causes);
+    labels(&template["metadata"], path, causes);
     validate_pod::spec(&template["spec"], &format!("{path}.spec"), causes);
     if !matches!(template["spec"]["restartPolicy"].as_str(), Some("Never" | "OnFailure")) {
         let detail = "valid values: \"OnFailure\", \"Never\"";

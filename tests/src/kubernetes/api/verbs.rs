@@ -110,6 +110,7 @@ impl World {
         }
         strip(&mut object);
         validate::check(resource, &object, None)?;
+        defaults::label(resource, &mut object);
         let name = name_of(&object).to_owned();
         let key = Key::new(resource, namespace, &name);
         if self.get(&key).is_some() {
@@ -263,9 +264,15 @@ fn grace(resource: Resource, stored: &Value, asked: Option<u64>) -> u64 {
 }
 
 fn precondition(resource: Resource, stored: &Value, what: &str, wanted: &str) -> Refusal {
-    let found =
-        if what == "UID" { uid_of(stored) } else { stored["metadata"]["resourceVersion"].as_str().unwrap_or("") };
-    let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
+    let (found, then) = if what == "UID" {
+        (uid_of(stored), "deleted and then recreated")
+    } else {
+        (stored["metadata"]["resourceVersion"].as_str().unwrap_or_default(), "modified")
+    };
+    let why = format!(
+        "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have \
+         been {then}"
+    );
     Refusal::conflict(resource, name_of(stored), &why)
 }
 

@@ -26,7 +26,8 @@ impl Tally {
             let uid = uid_of(pod).to_owned();
             match pod["status"]["phase"].as_str() {
                 _ if self.suspended.contains(&uid) => {}
-                Some("Succeeded") => drop(self.succeeded.insert(uid.clone())),
+                // What was counted stays counted: a pod that was told to end has failed, however it ends.
+                Some("Succeeded") if !self.failed.contains(&uid) => drop(self.succeeded.insert(uid.clone())),
                 Some("Failed") => drop(self.failed.insert(uid.clone())),
                 _ if is_deleting(pod) && terminating_fails => drop(self.failed.insert(uid.clone())),
                 _ => {}
@@ -37,7 +38,6 @@ impl Tally {
         let gone = self.seen.iter().filter(|uid| !here.contains(uid.as_str()));
         let uncounted = gone.filter(|uid| !self.succeeded.contains(*uid) && !self.suspended.contains(*uid));
         self.failed.extend(uncounted.cloned());
-        self.failed.retain(|uid| !self.succeeded.contains(uid));
         if self.failed.len() > failures {
             self.last_failure = Some(now);
         }

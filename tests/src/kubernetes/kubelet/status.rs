@@ -118,18 +118,15 @@ impl Report {
     fn conditions(&self) -> Vec<Value> {
         let now = now();
         let condition = |kind: &str, status: bool, reason: &str, message: &str| {
-            let mut condition = json!({
+            // What is null takes away what was said before.
+            let or_null = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
+            json!({
                 "type": kind,
                 "status": if status { "True" } else { "False" },
+                "reason": or_null(reason),
+                "message": or_null(message),
                 "lastTransitionTime": now,
-            });
-            if !reason.is_empty() {
-                condition["reason"] = reason.into();
-            }
-            if !message.is_empty() {
-                condition["message"] = message.into();
-            }
-            condition
+            })
         };
         let phase = self.phase();
         let unready = self.containers.iter().filter(|(_, _, state)| !matches!(state, State::Running { .. }));

@@ -165,7 +165,11 @@ async fn a_deletion_can_demand_whom_it_deletes() {
             preconditions: Some(Preconditions { uid: Some(uid.to_owned()), ..Preconditions::default() }),
             ..DeleteParams::default()
         };
-        refused(scene.secrets().delete("s", &demand("another")).await, 409, "Conflict");
+        let message = refused(scene.secrets().delete("s", &demand("another")).await, 409, "Conflict");
+        assert!(
+            message.contains("the UID in the precondition (another) does not match the UID in record"),
+            "{message}"
+        );
         scene.secrets().delete("s", &demand(&made.metadata.uid.unwrap())).await.unwrap();
         refused(scene.secrets().delete("s", &DeleteParams::default()).await, 404, "NotFound");
     }

@@ -32,7 +32,11 @@ async fn jobs_are_validated() {
                 json!({ "resources": { "limits": { "cpu": "1" }, "requests": { "cpu": "1500m" } } }),
                 "must be less than or equal to cpu limit of 1",
             ),
-            (json!({ "template": { "metadata": { "labels": { "a": "b c" } } } }), json!({}), "a valid label must be"),
+            (
+                json!({ "template": { "metadata": { "labels": { "a": "b c" } } } }),
+                json!({}),
+                "spec.template.labels: Invalid value: \"b c\"",
+            ),
         ] {
             let message = refusal(&scene, scene.job("refused", spec, container)).await;
             assert!(message.starts_with("Job.batch \"refused\" is invalid: "), "{message}");
