@@ -19,8 +19,9 @@ use crate::{JobRunner, Jobs};
 /// Where jobs run unless told otherwise.
 const NAMESPACE: &str = "sluice";
 
-/// How long a job is watched at a time: the rest of a turn is for what follows from it.
-const SLICE: Duration = Duration::from_secs(45);
+/// How long a job is watched at a time: for so long those wait that ring meanwhile, as a stream hands out one batch after
+/// the other.
+const SLICE: Duration = Duration::from_secs(20);
 
 /// How long a registry may fail before its word is taken.
 const IMAGE_PATIENCE: Duration = Duration::from_mins(2);

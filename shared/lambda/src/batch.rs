@@ -12,8 +12,11 @@ use tracing::{error, warn};
 
 use crate::clock::now;
 
-/// Most works of a batch under way at once.
+/// Most works of a batch under way at once, where they do something.
 const WORKS_AT_ONCE: usize = 8;
+
+/// Most works of a batch under way at once, where they mostly wait for something to happen elsewhere.
+const WAITS_AT_ONCE: usize = 64;
 
 /// How much of the invocation must be left for work to begin, in milliseconds, or half of it if that is less: a turn at
 /// the API may take long to come.
@@ -42,6 +45,27 @@ where
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: Classify + Send + 'static,
 {
+    some_at_once(event, WORKS_AT_ONCE, work).await
+}
+
+/// As [`each`], for works that mostly wait for something to happen elsewhere: many more of them at once.
+pub async fn each_waiting<F, E>(event: &StreamEvent, work: impl Fn(&StreamRecord) -> Option<F>) -> BatchResponse
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: Classify + Send + 'static,
+{
+    some_at_once(event, WAITS_AT_ONCE, work).await
+}
+
+async fn some_at_once<F, E>(
+    event: &StreamEvent,
+    at_once: usize,
+    work: impl Fn(&StreamRecord) -> Option<F>,
+) -> BatchResponse
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: Classify + Send + 'static,
+{
     let mut rung = BTreeSet::new();
     let mut waiting = event
         .records
@@ -55,7 +79,7 @@ where
     let least_ms = TIME_LEAST_MS.min(in_all_ms / 2);
     loop {
         let late = event.deadline.is_some_and(|deadline| now().plus_ms(least_ms) > deadline);
-        let free = if late { 0 } else { WORKS_AT_ONCE.saturating_sub(tasks.len()) };
+        let free = if late { 0 } else { at_once.saturating_sub(tasks.len()) };
         for (record, work) in waiting.by_ref().take(free) {
             under_way.insert(tasks.spawn(work).id(), record);
         }

@@ -12,7 +12,7 @@ use sluice_aws::{GateKeys, work_key};
 use sluice_domain::gate::{Check, CheckVerdict, Ended, Execution, Gated, Progress};
 use sluice_domain::ports::{Advance, GateStore, Guard, StoreError, Worklist};
 use sluice_domain::{CheckName, Claimed, Classify, Fault, Queue, TaskResultId, Timestamp, WorkKey, chain};
-use sluice_lambda::batch::{self, BatchResponse, StreamEvent};
+use sluice_lambda::batch::{self, BatchResponse, StreamEvent, StreamRecord};
 use sluice_lambda::now;
 use sluice_lambda::work::{Failed, conclude};
 use tracing::{info, warn};
@@ -55,12 +55,13 @@ where
     S: GateStore + Worklist + Send + 'static,
     E: Executor + Send + 'static,
 {
-    batch::each(&event, |record| {
+    let work = |record: &StreamRecord| {
         let key = work_key(&record.pk, &record.sk).filter(|key| key.queue() == queue)?;
         let runner = runner.clone();
         Some(async move { handle(&runner, &key, now()).await })
-    })
-    .await
+    };
+    // A job is watched while it does something elsewhere.
+    if queue == Queue::Job { batch::each_waiting(&event, work).await } else { batch::each(&event, work).await }
 }
 
 /// Does the work of `key`, if it is due. An error means that not even the failure could be written down.
