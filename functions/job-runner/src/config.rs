@@ -77,6 +77,10 @@ impl JobSettings {
     pub fn from_env(env: &mut Env<'_>) -> Option<Self> {
         let public_url = env.optional::<TfeAddress>("SLUICE_PUBLIC_URL");
         let namespace = env.or("SLUICE_JOB_NAMESPACE", NAMESPACE.to_owned());
+        let named = |name: &String| BTreeMap::from([("ExecutorEphemeralNamespace".to_owned(), name.clone())]);
+        if namespace.as_ref().is_some_and(|name| PodSettings::read(&named(name)).is_err()) {
+            env.fault("SLUICE_JOB_NAMESPACE", "is no name of a namespace");
+        }
         let ssh_host = env.or("SLUICE_TASK_SSH_HOST", String::new());
         let ssh_port = env.optional::<u16>("SLUICE_TASK_SSH_PORT");
         let pod = env.optional::<String>("SLUICE_JOB_SETTINGS").map(Option::unwrap_or_default);

@@ -22,15 +22,18 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
     pub(crate) async fn ended(&self, asked: Asked<'_>, place: &JobPlace, end: JobEnd) -> Ended {
         let (verdict, head) = verdict(&end.how);
         let shown = self.shown(asked, &end.output);
+        // The cluster may quote the program.
+        let head = self.plain(asked, head);
         let mut outcomes = outcomes(&shown);
         let mut said = None;
         if let Some(annotation) = &end.task_data {
             match task_data::read(annotation) {
                 Ok(data) => {
                     outcomes.extend(self.keep(asked, &data).await);
-                    let of_job = data.said.outcomes.into_iter().map(|outcome| self.masked(asked, outcome));
+                    let of_job = data.outcomes.into_iter().map(|outcome| self.masked(asked, outcome));
                     outcomes.extend(of_job);
-                    said = data.said.message.map(|message| masked(&message, &self.secrets(asked)));
+                    outcomes.extend(data.unread.map(not_kept));
+                    said = data.message.map(|message| self.plain(asked, message));
                 }
                 Err(error) => {
                     warn!(job = %place, "what job {place} left as its task data is not kept: {error}");
@@ -52,6 +55,10 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
     /// What a job that goes on has written.
     pub(crate) fn so_far(&self, asked: Asked<'_>, output: &Output) -> Vec<Outcome> {
         outcomes(&self.shown(asked, output))
+    }
+
+    fn plain(&self, asked: Asked<'_>, text: String) -> String {
+        self.shown(asked, &Output { text, cut: false }).on_one_line()
     }
 
     fn shown(&self, asked: Asked<'_>, output: &Output) -> Shown {

@@ -14,12 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_aws::{GateKeys, Table};
-use sluice_domain::gate::{Check, CheckKind, CheckVerdict, Ended, FieldFault, JobSpec, PodSettings};
+use sluice_domain::gate::{Check, CheckKind, CheckVerdict, Ended, Execution, FieldFault, JobSpec, PodSettings};
 use sluice_domain::ports::{Cluster, ContextStore, JobExit, JobPlace, Patience, Standing};
-use sluice_domain::{CheckName, Classify, Fault, Queue, TaskResultId, chain};
+use sluice_domain::{CheckName, Classify, Fault, Queue, TaskResultId, Timestamp, Told, chain};
 use sluice_lambda::batch::{BatchResponse, StreamEvent};
-use sluice_runner::{TOO_LONG, Told};
+use sluice_runner::TOO_LONG;
+use tokio::time::Instant;
 use tracing::warn;
+
+/// How soon a job is looked for again that was out of sight, in milliseconds.
+const LOOK_AGAIN_MS: u64 = 10_000;
 
 /// How long a cluster may take to have a job run, or to tell what one wrote.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -47,7 +51,7 @@ pub async fn handle_batch(runner: Arc<JobRunner>, event: StreamEvent) -> BatchRe
 
 /// Why a job comes to no verdict.
 #[derive(Debug, thiserror::Error)]
-pub enum JobError<E: Classify> {
+pub enum JobError<E: Told> {
     /// The cluster does not do its part.
     #[error(transparent)]
     Cluster(E),
@@ -66,7 +70,7 @@ fn list(faults: &[FieldFault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-impl<E: Classify> Classify for JobError<E> {
+impl<E: Told> Classify for JobError<E> {
     fn fault(&self) -> Fault {
         match self {
             Self::Cluster(error) => error.fault(),
@@ -76,9 +80,12 @@ impl<E: Classify> Classify for JobError<E> {
     }
 }
 
-impl<E: Classify + 'static> Told for JobError<E> {
+impl<E: Told + 'static> Told for JobError<E> {
     fn told(&self) -> String {
-        chain(self)
+        match self {
+            Self::Cluster(error) => error.told(),
+            error => error.to_string(),
+        }
     }
 }
 
@@ -92,45 +99,74 @@ impl<S: ContextStore, C: Cluster> Executor for Jobs<S, C> {
         if asked.execution.started_at.is_none() {
             return Box::pin(self.begin(asked, spec)).await;
         }
-        let place = self.place(spec, &asked.request().result, &asked.check.name)?;
-        let left = Duration::from_millis(asked.deadline.since_ms(asked.now));
-        let patience = Patience { start: Duration::from_secs(spec.start_seconds.into()), ..self.settings.patience };
-        match self.watched(&place, patience, self.settings.slice.min(left)).await? {
+        let (began, left) = (Instant::now(), Duration::from_millis(asked.deadline.since_ms(asked.now)));
+        let place = self.place(spec, &asked.request().result, &asked.check.name, asked.execution)?;
+        let standing = match self.watched(&place, spec, self.settings.slice.min(left)).await {
+            Ok(standing) => standing,
+            // The job goes on, whatever keeps us from seeing it.
+            Err(error) => return Ok(unseen(asked.now, &place, &error)),
+        };
+        let at = asked.now.plus_ms(u64::try_from(began.elapsed().as_millis()).unwrap_or_default());
+        match standing {
             Standing::UnderWay { message } => Ok(Step::Again { at: asked.now, message }),
-            Standing::Ended(end) => Ok(Step::Ended(Box::pin(self.ended(asked, &place, end)).await)),
+            Standing::Ended(end) => {
+                let end = Box::pin(self.ended(asked, &place, end)).await;
+                Ok(Step::Ended(Ended { at, ..end }))
+            }
             // It was there once. To begin it anew might do twice what it does.
             Standing::Gone => {
                 let message = format!("its job {place} is gone: somebody deleted it before it had ended");
-                Ok(Step::Ended(Ended::new(asked.now, CheckVerdict::Errored, message)))
+                Ok(Step::Ended(Ended::new(at, CheckVerdict::Errored, message)))
             }
         }
     }
 
     async fn overdue(&self, asked: Asked<'_>) -> Ended {
-        let end = Ended::new(asked.now, CheckVerdict::Errored, TOO_LONG);
-        let CheckKind::Job(spec) = &asked.check.kind else { return end };
-        if asked.execution.started_at.is_none() {
-            return end;
-        }
-        // What it has written by now may tell why.
-        let Ok(place) = self.place(spec, &asked.request().result, &asked.check.name) else { return end };
-        match tokio::time::timeout(ANSWER, self.cluster.output(&place)).await {
-            Ok(Ok(output)) => end.with(self.so_far(asked, &output)),
-            Ok(Err(error)) => {
-                warn!(job = %place, "cannot read what job {place} wrote: {}", chain(&error));
-                end
+        let too_long = Ended::new(asked.now, CheckVerdict::Errored, TOO_LONG);
+        let CheckKind::Job(spec) = &asked.check.kind else { return too_long };
+        let place = self.place(spec, &asked.request().result, &asked.check.name, asked.execution);
+        let Ok(place) = place else { return too_long };
+        // It may have ended in time, and nobody looked.
+        match self.watched(&place, spec, Duration::ZERO).await {
+            Ok(Standing::Ended(end)) => Box::pin(self.ended(asked, &place, end)).await,
+            Ok(Standing::Gone) => too_long,
+            // What it has written by now may tell why.
+            Ok(Standing::UnderWay { message }) => {
+                let output = tokio::time::timeout(ANSWER, self.cluster.output(&place)).await;
+                let outcomes = match output {
+                    Ok(Ok(output)) => self.so_far(asked, &output),
+                    Ok(Err(_)) | Err(_) => Vec::new(),
+                };
+                Ended { message: format!("{TOO_LONG}; at last: {message}"), ..too_long }.with(outcomes)
             }
-            Err(_) => end,
+            Err(error) => {
+                warn!(job = %place, "job {place} was out of sight when its time was over: {}", chain(&error));
+                Ended { message: format!("{TOO_LONG}; {}", out_of_sight(&error)), ..too_long }
+            }
         }
     }
 
-    async fn clear(&self, result: &TaskResultId, check: &Check) -> Result<(), Self::Error> {
+    async fn clear(&self, result: &TaskResultId, check: &Check, execution: &Execution) -> Result<(), Self::Error> {
         let CheckKind::Job(spec) = &check.kind else { return Ok(()) };
-        // Where its settings make no sense any more there was never a job.
-        let Ok(place) = self.place(spec, result, &check.name) else { return Ok(()) };
+        // Where its settings make no sense any more, and none was noted, there is nowhere to look.
+        let Ok(place) = self.place(spec, result, &check.name, execution) else { return Ok(()) };
         let removed = tokio::time::timeout(ANSWER, self.cluster.remove(&place)).await;
         removed.map_err(|_| JobError::TooSlow)?.map_err(JobError::Cluster)
     }
+}
+
+/// A job that goes on out of sight is looked for again, until its time is over.
+fn unseen<E: Told + 'static>(now: Timestamp, place: &JobPlace, error: &JobError<E>) -> Step {
+    warn!(job = %place, "job {place} is out of sight: {}", chain(error));
+    let wait_ms = match error.fault() {
+        Fault::Throttled { after_ms } | Fault::Transient { after_ms: Some(after_ms) } => after_ms,
+        Fault::Transient { after_ms: None } | Fault::Permanent => LOOK_AGAIN_MS,
+    };
+    Step::Again { at: now.plus_ms(wait_ms), message: out_of_sight(error) }
+}
+
+fn out_of_sight<E: Told + 'static>(error: &JobError<E>) -> String {
+    format!("nobody sees how its job stands: {}", error.told())
 }
 
 impl<S: ContextStore, C: Cluster> Jobs<S, C> {
@@ -138,16 +174,13 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
         let order = self.order(asked, spec)?;
         let started = tokio::time::timeout(ANSWER, self.cluster.start(&order)).await;
         started.map_err(|_| JobError::TooSlow)?.map_err(JobError::Cluster)?;
-        Ok(Step::Again { at: asked.now, message: format!("job {} is begun", order.place) })
+        let message = format!("job {} is begun", order.place);
+        Ok(Step::Begun { note: order.place.namespace, message })
     }
 
     /// How a job stands. A cluster that does not come back from watching is as good as one that does not answer.
-    async fn watched(
-        &self,
-        place: &JobPlace,
-        patience: Patience,
-        slice: Duration,
-    ) -> Result<Standing, JobError<C::Error>> {
+    async fn watched(&self, place: &JobPlace, spec: &JobSpec, slice: Duration) -> Result<Standing, JobError<C::Error>> {
+        let patience = Patience { start: Duration::from_secs(spec.start_seconds.into()), ..self.settings.patience };
         let watched = tokio::time::timeout(slice + ANSWER, self.cluster.watch(place, patience, slice)).await;
         watched.map_err(|_| JobError::TooSlow)?.map_err(JobError::Cluster)
     }
@@ -157,8 +190,18 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
         PodSettings::read(&PodSettings::merged(&self.settings.pod, &spec.settings)).map_err(JobError::Settings)
     }
 
-    fn place(&self, spec: &JobSpec, result: &TaskResultId, check: &CheckName) -> Result<JobPlace, JobError<C::Error>> {
-        let namespace = self.pod(spec)?.namespace.unwrap_or_else(|| self.settings.namespace.clone());
+    /// Where the job of a check is: where it was begun, or would be now.
+    fn place(
+        &self,
+        spec: &JobSpec,
+        result: &TaskResultId,
+        check: &CheckName,
+        execution: &Execution,
+    ) -> Result<JobPlace, JobError<C::Error>> {
+        let namespace = match &execution.note {
+            Some(namespace) => namespace.clone(),
+            None => self.pod(spec)?.namespace.unwrap_or_else(|| self.settings.namespace.clone()),
+        };
         Ok(JobPlace::of(&namespace, result, check))
     }
 }

@@ -22,7 +22,8 @@ const BODY_CHARS_MAX: usize = 9_000;
 /// tokens, and private keys.
 static KNOWN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
-        r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_-]{40,}",
+        r"sluice-context~[A-Za-z0-9._~-]+",
+        r"|[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_-]{40,}",
         r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
         r"|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{40,}",
         r"|\bglpat-[A-Za-z0-9_-]{20,}",
@@ -48,6 +49,11 @@ impl Shown {
         let plain = strip_ansi_escapes::strip_str(lines.collect::<Vec<_>>().join("\n"));
         let text: String = plain.chars().filter(|c| *c == '\n' || !c.is_control()).collect();
         Self { text: masked(&text, secrets).trim().to_owned(), cut: output.cut }
+    }
+
+    /// All of it on one line.
+    pub(crate) fn on_one_line(&self) -> String {
+        self.text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
     /// The last of it, as part of a sentence; None if nothing was written.

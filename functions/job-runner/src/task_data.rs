@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use sluice_domain::context::{Document, DocumentError};
 use sluice_domain::gate::Outcome;
 
@@ -13,18 +14,22 @@ use sluice_domain::gate::Outcome;
 pub(crate) struct TaskData {
     /// All of it.
     pub(crate) document: Document,
-    /// What it wants to be said.
-    pub(crate) said: Said,
+    /// What it wants to be said, in a sentence.
+    pub(crate) message: Option<String>,
+    /// In detail.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// What it wants to be said and cannot be read, in a sentence.
+    pub(crate) unread: Option<String>,
 }
 
 /// Members that mean something to us, beside being kept.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Said {
-    /// In a sentence.
-    pub(crate) message: Option<String>,
-    /// In detail.
-    pub(crate) outcomes: Vec<Outcome>,
+struct Said<'a> {
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    outcomes: Option<&'a RawValue>,
 }
 
 /// What was handed back cannot be read.
@@ -56,9 +61,23 @@ pub(crate) fn read(annotation: &str) -> Result<TaskData, TaskDataError> {
     let text: String = annotation.chars().filter(|c| !c.is_whitespace()).map(plain).collect();
     let bytes = LENIENT.decode(text).map_err(|_| TaskDataError::NotBase64)?;
     let document = Document::parse(&bytes)?;
-    // What it says in other ways than we understand is kept all the same.
-    let said = serde_json::from_str(document.as_str()).unwrap_or_default();
-    Ok(TaskData { document, said })
+    let mut unread = Vec::new();
+    let said: Said<'_> = serde_json::from_str(document.as_str()).unwrap_or_default();
+    let message = part("message", said.message, &mut unread);
+    let found: Vec<&RawValue> = part("outcomes", said.outcomes, &mut unread).unwrap_or_default();
+    let outcomes = found.into_iter().filter_map(|outcome| part("outcomes", Some(outcome), &mut unread)).collect();
+    let unread =
+        (!unread.is_empty()).then(|| format!("Not all of lagoon.sh/taskData can be shown: {}", unread.join("; ")));
+    Ok(TaskData { document, message, outcomes, unread })
+}
+
+/// A member, if it can be read. What cannot is noted without what it holds.
+fn part<'a, T: Deserialize<'a>>(name: &str, value: Option<&'a RawValue>, unread: &mut Vec<String>) -> Option<T> {
+    let read = serde_json::from_str(value?.get());
+    read.map_err(|error: serde_json::Error| {
+        unread.push(format!("{name} is not as it has to be, at line {}, column {}", error.line(), error.column()));
+    })
+    .ok()
 }
 
 #[cfg(test)]
@@ -68,7 +87,9 @@ mod tests {
     #[track_caller]
     fn check(annotation: &str, expect: &str) {
         let told = match read(annotation) {
-            Ok(data) => format!("{} says {:?}", data.document.as_str(), data.said.message),
+            Ok(data) => {
+                format!("{} says {:?}{}", data.document.as_str(), data.message, data.unread.unwrap_or_default())
+            }
             Err(error) => error.to_string(),
         };
         assert_eq!(told, expect);
@@ -79,7 +100,8 @@ mod tests {
         check("eyJtZXNzYWdlIjoib2s/In0=", r#"{"message":"ok?"} says Some("ok?")"#);
         check("eyJtZXNzYWdlIjoib2s/In0", r#"{"message":"ok?"} says Some("ok?")"#);
         check("eyJtZXNz\nYWdlIjoib2s_In0=\n", r#"{"message":"ok?"} says Some("ok?")"#);
-        check("eyJtZXNzYWdlIjo3fQ==", r#"{"message":7} says None"#);
+        let unread = "Not all of lagoon.sh/taskData can be shown: message is not as it has to be, at line 1, column 1";
+        check("eyJtZXNzYWdlIjo3fQ==", &format!(r#"{{"message":7}} says None{unread}"#));
         check("e30=", "{} says None");
         check("not base64!", "it is not base64");
     }

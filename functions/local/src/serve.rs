@@ -40,9 +40,6 @@ pub enum ServeError {
     /// The store did not open.
     #[error(transparent)]
     Store(#[from] OpenError),
-    /// The client of the cluster cannot be built.
-    #[error(transparent)]
-    Cluster(#[from] Box<sluice_kubernetes::ClusterError>),
     /// The functions cannot be built.
     #[error(transparent)]
     Functions(#[from] FunctionsError),

@@ -120,7 +120,7 @@ impl Settings {
         } else {
             GateKeys::resolve(vars, self.gate_keys).await?
         };
-        let cluster = AnyCluster::of(self.credentials).await?;
+        let cluster = AnyCluster::of(self.credentials);
         let gate = GateParts { keys: gate_keys, keyring: vars.clone(), checks: self.checks, jobs: self.jobs, cluster };
         Ok(Parts {
             table,

@@ -28,6 +28,12 @@ pub trait Classify: std::error::Error {
     fn fault(&self) -> Fault;
 }
 
+/// A failure that those who may see the run are told of.
+pub trait Told: Classify {
+    /// In words that hold nothing secret: no policy of an account, no name of a role, no address.
+    fn told(&self) -> String;
+}
+
 /// First wait before a second attempt, in milliseconds; it doubles with each further one.
 const BACKOFF_FIRST_MS: u64 = 1_000;
 /// Longest wait between attempts, in milliseconds.

@@ -31,7 +31,7 @@ mod work;
 pub use decide::decide;
 pub use digest::{Digest, InvalidDigest};
 pub use facts::{ActiveRun, Edge, Facts, Findings, Found, InputsKey, Outputs, Planned, Read, Refusal, StateFacts};
-pub use fault::{Classify, Fault, backoff_ms, chain};
+pub use fault::{Classify, Fault, Told, backoff_ms, chain};
 pub use fold::{Seen, TOMBSTONE_MS};
 pub use graph::Graph;
 pub use names::{

@@ -91,3 +91,9 @@ impl Cluster for Kubernetes {
         start::remove(&self.calls, place).await
     }
 }
+
+impl sluice_domain::Told for ClusterError {
+    fn told(&self) -> String {
+        self.to_string()
+    }
+}

@@ -22,6 +22,9 @@ const WAITS_AT_ONCE: usize = 64;
 /// the API may take long to come.
 const TIME_LEAST_MS: u64 = 20_000;
 
+/// The same for works that wait: as long as they may take to notice that nothing happens.
+const WAIT_LEAST_MS: u64 = 60_000;
+
 /// Polls Lambda for batches and hands each to `handler`. Returns only if Lambda cannot be polled.
 pub async fn serve<H, F>(handler: H) -> Result<(), lambda_runtime::Error>
 where
@@ -45,7 +48,7 @@ where
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: Classify + Send + 'static,
 {
-    some_at_once(event, WORKS_AT_ONCE, work).await
+    some_at_once(event, WORKS_AT_ONCE, TIME_LEAST_MS, work).await
 }
 
 /// As [`each`], for works that mostly wait for something to happen elsewhere: many more of them at once.
@@ -54,12 +57,13 @@ where
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: Classify + Send + 'static,
 {
-    some_at_once(event, WAITS_AT_ONCE, work).await
+    some_at_once(event, WAITS_AT_ONCE, WAIT_LEAST_MS, work).await
 }
 
 async fn some_at_once<F, E>(
     event: &StreamEvent,
     at_once: usize,
+    least_ms: u64,
     work: impl Fn(&StreamRecord) -> Option<F>,
 ) -> BatchResponse
 where
@@ -76,7 +80,7 @@ where
     let mut under_way: BTreeMap<Id, &StreamRecord> = BTreeMap::new();
     let mut response = BatchResponse::default();
     let in_all_ms = event.deadline.map_or(u64::MAX, |deadline| deadline.since_ms(now()));
-    let least_ms = TIME_LEAST_MS.min(in_all_ms / 2);
+    let least_ms = least_ms.min(in_all_ms / 2);
     loop {
         let late = event.deadline.is_some_and(|deadline| now().plus_ms(least_ms) > deadline);
         let free = if late { 0 } else { at_once.saturating_sub(tasks.len()) };

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use secrecy::SecretString;
 use sluice_domain::gate::{Admission, Check, CheckVerdict, Ended, Execution, TaskRequest};
-use sluice_domain::{Classify, Fault, TaskResultId, Timestamp};
+use sluice_domain::{Fault, TaskResultId, Timestamp, Told};
 
 /// A check that is to be carried out.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +38,13 @@ pub enum Step {
     Ended(Ended),
     /// Another checker has taken it on, and will answer by itself.
     HandedOn,
+    /// It has begun elsewhere, and is to be looked after at once.
+    Begun {
+        /// What has to be known for that.
+        note: String,
+        /// In a sentence.
+        message: String,
+    },
     /// It is to be carried out again at that time. Meanwhile this is how it stands.
     Again {
         /// When.
@@ -45,12 +52,6 @@ pub enum Step {
         /// In a sentence.
         message: String,
     },
-}
-
-/// A failure that those who may see the run are told of.
-pub trait Told: Classify {
-    /// In words that hold nothing secret: no policy of an account, no name of a role.
-    fn told(&self) -> String;
 }
 
 /// Carries out checks.
@@ -71,7 +72,12 @@ pub trait Executor: Sync {
     }
 
     /// Takes away what a check left behind that is over, whether it began or not. It is asked until it does.
-    fn clear(&self, _result: &TaskResultId, _check: &Check) -> impl Future<Output = Result<(), Self::Error>> + Send {
+    fn clear(
+        &self,
+        _result: &TaskResultId,
+        _check: &Check,
+        _execution: &Execution,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
         async { Ok(()) }
     }
 }

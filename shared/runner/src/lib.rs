@@ -3,7 +3,8 @@
 
 mod execute;
 
-pub use execute::{Asked, Executor, Step, Told};
+pub use execute::{Asked, Executor, Step};
+pub use sluice_domain::Told;
 
 use std::sync::Arc;
 
@@ -134,7 +135,7 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
             return self.runner.store.postpone(self.claimed, silent_at.min(deadline), None).await;
         }
         if self.claimed.tried && self.claimed.attempts > DEATHS_MAX {
-            let message = "came to nothing several times, at last without an end: see the log of task-runner";
+            let message = "came to nothing several times, at last without an end: see the log of the function";
             return self.end(gated, execution, CheckVerdict::Errored, message).await;
         }
         let Some(keys) = &self.runner.keys else {
@@ -158,7 +159,7 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
     /// The check is over: nothing of it is left but what was found.
     async fn clear(&self, gated: &Gated) -> Result<(), StoreError> {
         if let Some(check) = gated.admission.check(self.name)
-            && let Err(error) = self.runner.executor.clear(self.result, check).await
+            && let Err(error) = self.runner.executor.clear(self.result, check, &gated.execution(self.name)).await
         {
             return self.try_again(error).await;
         }
@@ -187,9 +188,14 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
             Ok(Step::Again { at, message }) => {
                 let news = execution.progress.as_ref().is_none_or(|progress| progress.message != message);
                 let progress = Progress { at: self.now, message, url: None, outcomes: Vec::new() };
-                let progress = if news { Some(progress) } else { execution.progress };
-                let execution = Execution { started_at, progress, end: None, handed_on: false };
+                let progress = if news { Some(progress) } else { execution.progress.clone() };
+                let execution = Execution { started_at, progress, ..execution };
                 self.write(gated, &execution, Some(at.min(deadline)), news).await
+            }
+            Ok(Step::Begun { note, message }) => {
+                let progress = Some(Progress { at: self.now, message, url: None, outcomes: Vec::new() });
+                let execution = Execution { started_at, note: Some(note), progress, ..execution };
+                self.write(gated, &execution, Some(self.now), true).await
             }
             Err(error) => {
                 if is_hopeless(error.fault(), self.claimed.attempts) {

@@ -61,7 +61,9 @@ fn admission(rng: &mut Rng, now: Timestamp) -> Admission {
 
 fn execution(rng: &mut Rng, now: Timestamp) -> Execution {
     let ended = || Some(Ended::new(now, CheckVerdict::Passed, "nothing to object to"));
-    Execution { started_at: Some(now), handed_on: rng.bool(), end: rng.bool().then(ended).flatten(), progress: None }
+    let note = rng.bool().then(|| "where it is".to_owned());
+    let end = rng.bool().then(ended).flatten();
+    Execution { started_at: Some(now), handed_on: rng.bool(), note, end, progress: None }
 }
 
 fn state(rng: &mut Rng, now: Timestamp) -> State {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use sluice_domain::gate::Program;
 use sluice_domain::ports::{Cluster, JobEnd, JobExit, JobOrder, JobPlace, Output, Patience, Standing};
-use sluice_domain::{Classify, Fault};
+use sluice_domain::{Classify, Fault, Told};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -38,6 +38,12 @@ pub struct NoImage(String);
 impl Classify for NoImage {
     fn fault(&self) -> Fault {
         Fault::Permanent
+    }
+}
+
+impl Told for NoImage {
+    fn told(&self) -> String {
+        self.to_string()
     }
 }
 

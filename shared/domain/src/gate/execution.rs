@@ -22,6 +22,9 @@ pub struct Execution {
     /// Another checker has taken it on: what it found comes by a request of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub handed_on: bool,
+    /// What whoever carries it out has to know again, as where its job is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// What was last heard of it while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::digest::of_texts;
-use crate::fault::Classify;
+use crate::fault::Told;
 use crate::gate::{JobSpec, PodSettings};
 use crate::names::{CheckName, TaskResultId};
 
@@ -146,7 +146,7 @@ pub enum JobExit {
 /// Where jobs run.
 pub trait Cluster: Send + Sync {
     /// Why a cluster does not do its part.
-    type Error: Classify + Send + 'static;
+    type Error: Told + Send + 'static;
 
     /// Has a job run, unless it is there already.
     fn start(&self, order: &JobOrder<'_>) -> impl Future<Output = Result<(), Self::Error>> + Send;

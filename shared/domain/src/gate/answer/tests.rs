@@ -161,7 +161,7 @@ fn what_another_checker_found_on_the_way_stays_found() {
 #[test]
 fn another_checkers_silence_counts_from_its_last_word_and_not_from_what_was_known_before() {
     let known = Progress { at: at(10), message: "waits".into(), url: None, outcomes: Vec::new() };
-    let asked = Execution { handed_on: true, started_at: Some(at(100)), progress: Some(known), end: None };
+    let asked = Execution { handed_on: true, started_at: Some(at(100)), progress: Some(known), ..Execution::default() };
     assert_eq!(asked.silent_at(), Some(at(700)));
     // It answers before it is written down that it was asked.
     let mut hasty = Execution::default();
