@@ -19,6 +19,9 @@ use crate::{JobRunner, Jobs};
 /// Where jobs run unless told otherwise.
 const NAMESPACE: &str = "sluice";
 
+/// How long a job is watched at a time: the rest of a turn is for what follows from it.
+const SLICE: Duration = Duration::from_secs(45);
+
 /// How long a registry may fail before its word is taken.
 const IMAGE_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -50,6 +53,8 @@ pub struct JobSettings {
     pub ssh_port: String,
     /// How long a cluster has for what may come right by itself; a check says for itself how long it may take to start.
     pub patience: Patience,
+    /// How long a job is watched at a time.
+    pub slice: Duration,
 }
 
 impl Default for JobSettings {
@@ -61,6 +66,7 @@ impl Default for JobSettings {
             ssh_host: String::new(),
             ssh_port: String::new(),
             patience: Patience { start: Duration::from_secs(300), image: IMAGE_PATIENCE },
+            slice: SLICE,
         }
     }
 }

@@ -21,9 +21,6 @@ use sluice_lambda::batch::{BatchResponse, StreamEvent};
 use sluice_runner::{TOO_LONG, Told};
 use tracing::warn;
 
-/// How long a job is watched at a time: the rest of a turn is for what follows from it.
-const SLICE: Duration = Duration::from_secs(45);
-
 /// How long a cluster may take to have a job run, or to tell what one wrote.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -101,7 +98,7 @@ impl<S: ContextStore, C: Cluster> Executor for Jobs<S, C> {
         let place = self.place(spec, &asked.request().result, &asked.check.name)?;
         let left = Duration::from_millis(asked.deadline.since_ms(asked.now));
         let patience = Patience { start: Duration::from_secs(spec.start_seconds.into()), ..self.settings.patience };
-        match self.watched(&place, patience, SLICE.min(left)).await? {
+        match self.watched(&place, patience, self.settings.slice.min(left)).await? {
             Standing::UnderWay { message } => Ok(Step::Again { at: asked.now, message }),
             Standing::Ended(end) => Ok(Step::Ended(Box::pin(self.ended(asked, &place, end)).await)),
             // It was there once. To begin it anew might do twice what it does.
