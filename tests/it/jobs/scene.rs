@@ -20,6 +20,7 @@ use sluice_domain::{TaskResultId, WorkKey, chain};
 use sluice_job_runner::JobSettings;
 use sluice_kubernetes::{Credentials, Kubernetes, Limits};
 use sluice_lambda::now;
+use sluice_local::host::Gate;
 use sluice_tests::hcp::TaskResultView;
 use sluice_tests::kubernetes::{Cluster, Image, Kubelet, KubeletOptions};
 
@@ -160,7 +161,9 @@ impl JobScene {
 
     /// Starts a run that is asked about with these checks; returns its task result.
     pub async fn begin(&self, checks: &Value) -> String {
-        self.scene.store(&after_plan(checks)).await;
+        let mut definition = after_plan(checks);
+        definition["timeout_seconds"] = json!(540);
+        self.scene.store(&definition).await;
         self.again().await
     }
 
@@ -220,16 +223,24 @@ impl JobScene {
         self.ahead_ms.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
-    /// Does what is due of a job, as if it were so much later; and then tells HCP Terraform.
+    /// Does what is due of a job, as if it were so much later.
     pub async fn work(&self, result: &str, check: &str, later_ms: u64) {
+        let (result, check) = (self.scene.known_as(result), check.parse().unwrap());
+        let runner = self.functions().job_runner;
+        let done = sluice_job_runner::handle(&runner, &WorkKey::Job(result, check), now().plus_ms(later_ms)).await;
+        done.unwrap_or_else(|error| panic!("{}", chain(&error)));
+    }
+
+    /// Tells HCP Terraform what there is to tell, as if it were so much later.
+    pub async fn tell(&self, result: &str, later_ms: u64) {
+        let (relay, key) = (self.functions().relay, WorkKey::Relay(self.scene.known_as(result)));
+        sluice_run_task_relay::handle(&relay, &key, now().plus_ms(later_ms)).await.unwrap();
+    }
+
+    fn functions(&self) -> Gate {
         let mut settings = self.settings.clone();
         settings.jobs.public_url = Some(self.scene.world.url.clone());
-        let gate = build(self.scene.hcp(), &self.scene.world.table, settings).gate;
-        let (result, check) = (self.scene.known_as(result), check.parse().unwrap());
-        let later = now().plus_ms(later_ms);
-        let done = sluice_job_runner::handle(&gate.job_runner, &WorkKey::Job(result.clone(), check), later).await;
-        done.unwrap_or_else(|error| panic!("{}", chain(&error)));
-        sluice_run_task_relay::handle(&gate.relay, &WorkKey::Relay(result), later).await.unwrap();
+        build(self.scene.hcp(), &self.scene.world.table, settings).gate
     }
 
     pub fn api<K>(&self) -> Api<K>
