@@ -10,6 +10,7 @@ mod day_one;
 mod gate;
 mod gate_foreign;
 mod hcp_client;
+mod jobs;
 mod lambda;
 mod receiver;
 mod redelivery;

@@ -1,0 +1,7 @@
+//! Checks that are programs in a cluster: from HCP Terraform's question to its answer, over real HTTP.
+
+mod cancel;
+mod contract;
+mod deaths;
+mod endings;
+pub mod scene;
