@@ -172,7 +172,7 @@ fn out_of_sight<E: Told + 'static>(error: &JobError<E>) -> String {
 impl<S: ContextStore, C: Cluster> Jobs<S, C> {
     async fn begin(&self, asked: Asked<'_>, spec: &JobSpec) -> Result<Step, JobError<C::Error>> {
         let order = self.order(asked, spec)?;
-        let started = tokio::time::timeout(ANSWER, self.cluster.start(&order)).await;
+        let started = tokio::time::timeout(ANSWER, Box::pin(self.cluster.start(&order))).await;
         started.map_err(|_| JobError::TooSlow)?.map_err(JobError::Cluster)?;
         let message = format!("job {} is begun", order.place);
         Ok(Step::Begun { note: order.place.namespace, message })
@@ -181,7 +181,8 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
     /// How a job stands. A cluster that does not come back from watching is as good as one that does not answer.
     async fn watched(&self, place: &JobPlace, spec: &JobSpec, slice: Duration) -> Result<Standing, JobError<C::Error>> {
         let patience = Patience { start: Duration::from_secs(spec.start_seconds.into()), ..self.settings.patience };
-        let watched = tokio::time::timeout(slice + ANSWER, self.cluster.watch(place, patience, slice)).await;
+        let watch = Box::pin(self.cluster.watch(place, patience, slice));
+        let watched = tokio::time::timeout(slice + ANSWER, watch).await;
         watched.map_err(|_| JobError::TooSlow)?.map_err(JobError::Cluster)
     }
 

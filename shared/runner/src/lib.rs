@@ -120,7 +120,8 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
                 deadline,
                 now: self.now,
             };
-            let end = self.runner.executor.overdue(asked).await;
+            // On the heap, as is what carries out a check: a stack should not have to hold all of it.
+            let end = Box::pin(self.runner.executor.overdue(asked)).await;
             return self.ended(gated, execution, end).await;
         }
         if !gated.may_begin(check) {
@@ -159,7 +160,8 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
     /// The check is over: nothing of it is left but what was found.
     async fn clear(&self, gated: &Gated) -> Result<(), StoreError> {
         if let Some(check) = gated.admission.check(self.name)
-            && let Err(error) = self.runner.executor.clear(self.result, check, &gated.execution(self.name)).await
+            && let Err(error) =
+                Box::pin(self.runner.executor.clear(self.result, check, &gated.execution(self.name))).await
         {
             return self.try_again(error).await;
         }
@@ -177,7 +179,7 @@ impl<S: GateStore + Worklist, E: Executor> Turn<'_, S, E> {
         let admission = &gated.admission;
         let asked = Asked { admission, check, execution: &execution, token, deadline, now: self.now };
         let started_at = execution.started_at.or(Some(self.now));
-        match self.runner.executor.execute(asked).await {
+        match Box::pin(self.runner.executor.execute(asked)).await {
             Ok(Step::Ended(end)) => self.ended(gated, Execution { started_at, ..execution }, end).await,
             Ok(Step::HandedOn) => {
                 let execution = Execution { started_at: Some(self.now), handed_on: true, ..execution };
