@@ -132,5 +132,5 @@ async fn fault(tried: &Tried, answer: Response<Body>) -> ClusterError {
     let later = said.as_ref().and_then(|said| said.details.as_ref()).map(|details| details.retry_after_seconds);
     let after = after.or(later.map(u64::from).filter(|seconds| *seconds > 0));
     let (message, reason) = said.map(|said| (said.message, said.reason)).unwrap_or_default();
-    ClusterError::answered(tried.clone(), status, Said { message, reason, after_ms: after.map(|after| after * 1000) })
+    ClusterError::answered(tried.clone(), status, Said { message, reason, after_seconds: after })
 }

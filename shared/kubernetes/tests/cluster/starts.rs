@@ -126,10 +126,11 @@ async fn what_a_cluster_refuses_is_told_with_who_must_act() {
     for (resource, what, who, text) in [
         ("jobs", Mishap::Forbidden, Who::Permanent, "a role has to allow create on jobs.batch there"),
         ("jobs", Mishap::QuotaExceeded, Who::TRANSIENT, "before there is room in its quota"),
-        ("jobs", Mishap::Unauthorized, Who::Permanent, "the cluster does not know who asks"),
+        ("jobs", Mishap::Unauthorized, Who::TRANSIENT, "the cluster does not know who asks"),
         ("jobs", Mishap::TooManyRequests(7), Who::Throttled { after_ms: 7_000 }, "has too much to do"),
         ("jobs", Mishap::Unavailable, Who::TRANSIENT, "it says 503"),
         ("jobs", Mishap::CutBeforeEffect, Who::TRANSIENT, "cannot reach the cluster to create jobs.batch"),
+        ("secrets", Mishap::QuotaExceeded, Who::TRANSIENT, "before there is room in its quota"),
         ("secrets", Mishap::Forbidden, Who::Permanent, "a role has to allow create on secrets there"),
     ] {
         scene.cluster.fault(Fault::next("create", resource, what));
