@@ -32,9 +32,13 @@ impl fmt::Display for Tried {
     }
 }
 
+/// Where the rest is to be found.
+const LOG: &str = "whoever runs Sluice finds why in its log";
+
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// A cluster does not do its part. Says what was tried; never holds a token or a secret.
+/// A cluster does not do its part. Says what was tried; never holds a token or a secret. Its text and its sources are for
+/// the log; for everybody else there is [`ClusterError::told`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClusterError {
@@ -217,6 +221,45 @@ impl Classify for ClusterError {
     }
 }
 
+impl ClusterError {
+    /// What may be shown to whoever sees the run: what was tried, and who must act. Not what the cluster, or whatever
+    /// stands before it, says of it, nor what it comes of: such sentences name users, roles, files and addresses. Only
+    /// of a quota and of a manifest that is not taken, as there they say what to do.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self {
+            Self::Credentials { .. } => format!("cannot use what is set to reach the cluster; {LOG}"),
+            Self::Proxy(_) => format!("cannot reach the cluster over the proxy that is set; {LOG}"),
+            Self::Setup(_) | Self::AwsKeys(_) | Self::Sign(_) | Self::Unreachable { .. } => format!("{self}; {LOG}"),
+            Self::Unavailable { tried, status, .. } => format!("the cluster cannot {tried}, it says {status}; {LOG}"),
+            Self::Forbidden { tried, .. } => format!(
+                "cannot {tried}: a role has to allow {} on {} there to whoever Sluice is for the cluster",
+                tried.verb, tried.resource
+            ),
+            Self::Missing { tried, .. } => format!("cannot {tried}: it, or the namespace, is not there"),
+            Self::Refused { tried, status, .. } if *status != 422 => {
+                format!("the cluster does not {tried}, it says {status}; {LOG}")
+            }
+            // These are in words of our own, but for a quota's and a manifest's.
+            Self::TimedOut(_)
+            | Self::Throttled { .. }
+            | Self::Quota { .. }
+            | Self::Unknown(_)
+            | Self::NoService { .. }
+            | Self::NoContainer { .. }
+            | Self::NoImage
+            | Self::TooLarge { .. }
+            | Self::Exists(_)
+            | Self::Conflict(_)
+            | Self::NotOurs(_)
+            | Self::BeingDeleted(_)
+            | Self::Expired(_)
+            | Self::Refused { .. }
+            | Self::BadAnswer { .. } => self.to_string(),
+        }
+    }
+}
+
 /// What a cluster said of a request that it did not do.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
@@ -237,7 +280,9 @@ impl ClusterError {
         match status {
             401 => Self::Unknown(tried),
             // The latter is said of a quota that is so new that nobody has counted yet.
-            403 if message.contains("exceeded quota") || message.contains("status unknown for quota") => Self::Quota { tried, message },
+            403 if message.contains("exceeded quota") || message.contains("status unknown for quota") => {
+                Self::Quota { tried, message }
+            }
             403 if message.contains(" cannot ") || message.is_empty() => Self::Forbidden { tried, message },
             404 => Self::Missing { tried, message },
             409 if reason == "AlreadyExists" => Self::Exists(tried),
