@@ -36,6 +36,11 @@ impl Calls {
         Self { client, tokens, limits, clock }
     }
 
+    /// How long anything may take.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Asks, and reads the answer.
     pub(crate) async fn ask<T: DeserializeOwned>(&self, tried: &Tried, made: Made) -> Result<T, ClusterError> {
         let body = self.bytes(tried, made, ANSWER_BYTES_MAX).await?;

@@ -148,7 +148,7 @@ async fn what_a_cluster_refuses_is_told_with_who_must_act() {
 #[tokio::test]
 async fn a_cluster_that_does_not_answer_is_not_waited_for_for_ever() {
     let scene = Scene::new().await;
-    let limits = Limits { connect: Duration::from_secs(5), request: Duration::from_millis(50) };
+    let limits = Limits { request: Duration::from_millis(50), ..Limits::default() };
     let hasty = connect(&scene.cluster.kubeconfig(), &scene.skew_ms, limits).await;
     scene.cluster.fault(Fault::next("list", "pods", Mishap::Hang));
     let error = hasty.watch(&scene.place(), PATIENCE, Duration::from_secs(5)).await.unwrap_err();
