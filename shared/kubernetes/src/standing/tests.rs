@@ -109,7 +109,8 @@ fn an_exit_code_is_the_programs_own() {
         (141, expect!["code 141"]),
         (255, expect!["code 255"]),
     ] {
-        check(&plain(), Some(&pod(ended(code, json!({"reason": "Error"})))), &[], 301, &expect);
+        let more = json!({"reason": "Error", "message": "what it wrote: hush"});
+        check(&plain(), Some(&pod(ended(code, more))), &[], 301, &expect);
     }
 }
 
@@ -118,7 +119,7 @@ fn a_program_that_is_killed_or_never_starts_broke() {
     for (code, more, expect) in [
         (
             137,
-            json!({"reason": "OOMKilled"}),
+            json!({"reason": "OOMKilled", "message": "what it wrote: hush"}),
             expect!["OOMKilled: it needed more memory than it may have (512Mi): raise EPHEMERAL_MEMORY_LIMIT"],
         ),
         (
@@ -127,10 +128,18 @@ fn a_program_that_is_killed_or_never_starts_broke() {
             expect!["OOMKilled: it needed more memory than it may have (512Mi): raise EPHEMERAL_MEMORY_LIMIT"],
         ),
         (0, json!({"reason": "OOMKilled"}), expect!["code 0"]),
-        (137, json!({"reason": "Error"}), expect!["Signal: it was ended by SIGKILL (exit code 137)"]),
+        (
+            137,
+            json!({"reason": "Error", "message": "what it wrote: hush"}),
+            expect!["Signal: it was ended by SIGKILL (exit code 137)"],
+        ),
         (143, json!({"reason": "Error"}), expect!["Signal: it was ended by SIGTERM (exit code 143)"]),
         (139, json!({"reason": "Error"}), expect!["Signal: it was ended by SIGSEGV (exit code 139)"]),
-        (2, json!({"signal": 9}), expect!["Signal: it was ended by signal 9 (exit code 2)"]),
+        (
+            2,
+            json!({"signal": 9, "message": "what it wrote: hush"}),
+            expect!["Signal: it was ended by signal 9 (exit code 2)"],
+        ),
         (
             128,
             json!({"reason": "StartError", "message": "exec: \"foo\": not found"}),
