@@ -380,6 +380,40 @@ fn an_image_that_does_not_come_has_its_own_patience_from_when_a_node_was_found()
 }
 
 #[test]
+fn what_comes_before_a_container_takes_nothing_of_the_patience_with_its_image() {
+    let at = |kind: &str, status: &str, time: &str| {
+        let time = format!("2026-11-21T12:0{time}Z");
+        json!({"type": kind, "status": status, "lastTransitionTime": time})
+    };
+    let steps = |conditions: Value, reason: &str| {
+        let mut pod = waits(reason, "why");
+        let conditions = serde_json::from_value(conditions).unwrap();
+        pod.status.as_mut().unwrap().conditions = Some(conditions);
+        pod
+    };
+    let (node, network) = (at("PodScheduled", "True", "0:10"), at("PodReadyToStartContainers", "True", "1:30"));
+    let (first, not_yet) = (at("Initialized", "True", "2:20"), at("Initialized", "False", "2:50"));
+    for (conditions, until) in [
+        (json!([node]), 130),
+        (json!([first, node, network]), 260),
+        (json!([node, network, not_yet]), 210),
+        // Patience with the beginning as a whole is over before.
+        (json!([node, at("Initialized", "True", "4:00")]), 300),
+    ] {
+        for reason in ["ErrImagePull", "CreateContainerConfigError"] {
+            let pod = steps(conditions.clone(), reason);
+            let seen = |seconds: u64| {
+                let job = plain();
+                let seen = Seen { job: &job, pod: Some(&pod), events: &[] };
+                standing(&seen, PATIENCE, Timestamp(NOON + seconds * 1000))
+            };
+            assert!(told(&seen(until - 1)).ends_with(&format!("why | until {until}")), "{}", told(&seen(until - 1)));
+            assert!(matches!(seen(until), Look::Over(_)), "{}", told(&seen(until)));
+        }
+    }
+}
+
+#[test]
 fn a_container_that_cannot_be_made_is_told_with_why() {
     let config = waits("CreateContainerConfigError", "secret \"one\" not found");
     check(
