@@ -36,6 +36,11 @@ impl Calls {
         Self { client, tokens, limits, clock }
     }
 
+    /// How long anything may take.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Asks, and reads the answer.
     pub(crate) async fn ask<T: DeserializeOwned>(&self, tried: &Tried, made: Made) -> Result<T, ClusterError> {
         let body = self.bytes(tried, made, ANSWER_BYTES_MAX).await?;
@@ -132,5 +137,5 @@ async fn fault(tried: &Tried, answer: Response<Body>) -> ClusterError {
     let later = said.as_ref().and_then(|said| said.details.as_ref()).map(|details| details.retry_after_seconds);
     let after = after.or(later.map(u64::from).filter(|seconds| *seconds > 0));
     let (message, reason) = said.map(|said| (said.message, said.reason)).unwrap_or_default();
-    ClusterError::answered(tried.clone(), status, Said { message, reason, after_ms: after.map(|after| after * 1000) })
+    ClusterError::answered(tried.clone(), status, Said { message, reason, after_seconds: after })
 }

@@ -4,6 +4,9 @@ use std::fmt;
 
 use sluice_domain::{Classify, Fault};
 
+/// Longest that a cluster is left alone because it asks for it, in milliseconds: a check does not take for ever.
+const AFTER_MS_MAX: u64 = 60_000;
+
 /// What was tried: in the words in which a role allows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
@@ -29,9 +32,13 @@ impl fmt::Display for Tried {
     }
 }
 
+/// Where the rest is to be found.
+const LOG: &str = "whoever runs Sluice finds why in its log";
+
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// A cluster does not do its part. Says what was tried; never holds a token or a secret.
+/// A cluster does not do its part. Says what was tried; never holds a token or a secret. Its text and its sources are for
+/// the log; for everybody else there is [`ClusterError::told`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClusterError {
@@ -190,6 +197,8 @@ impl Classify for ClusterError {
             | Self::AwsKeys(_)
             | Self::Unreachable { .. }
             | Self::TimedOut(_)
+            // A token is made anew, and who checks it may be restarting.
+            | Self::Unknown(_)
             | Self::Quota { .. }
             | Self::Exists(_)
             | Self::Conflict(_)
@@ -200,7 +209,6 @@ impl Classify for ClusterError {
             | Self::Setup(_)
             | Self::Proxy(_)
             | Self::Sign(_)
-            | Self::Unknown(_)
             | Self::Forbidden { .. }
             | Self::Missing { .. }
             | Self::NoService { .. }
@@ -213,24 +221,68 @@ impl Classify for ClusterError {
     }
 }
 
+impl ClusterError {
+    /// What may be shown to whoever sees the run: what was tried, and who must act. Not what the cluster, or whatever
+    /// stands before it, says of it, nor what it comes of: such sentences name users, roles, files and addresses. Only
+    /// of a quota and of a manifest that is not taken, as there they say what to do.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self {
+            Self::Credentials { .. } => format!("cannot use what is set to reach the cluster; {LOG}"),
+            Self::Proxy(_) => format!("cannot reach the cluster over the proxy that is set; {LOG}"),
+            Self::Setup(_) | Self::AwsKeys(_) | Self::Sign(_) | Self::Unreachable { .. } => format!("{self}; {LOG}"),
+            Self::Unavailable { tried, status, .. } => format!("the cluster cannot {tried}, it says {status}; {LOG}"),
+            Self::Forbidden { tried, .. } => format!(
+                "cannot {tried}: a role has to allow {} on {} there to whoever Sluice is for the cluster",
+                tried.verb, tried.resource
+            ),
+            Self::Missing { tried, .. } => format!("cannot {tried}: it, or the namespace, is not there"),
+            Self::Refused { tried, status, .. } if *status != 422 => {
+                format!("the cluster does not {tried}, it says {status}; {LOG}")
+            }
+            // These are in words of our own, but for a quota's and a manifest's.
+            Self::TimedOut(_)
+            | Self::Throttled { .. }
+            | Self::Quota { .. }
+            | Self::Unknown(_)
+            | Self::NoService { .. }
+            | Self::NoContainer { .. }
+            | Self::NoImage
+            | Self::TooLarge { .. }
+            | Self::Exists(_)
+            | Self::Conflict(_)
+            | Self::NotOurs(_)
+            | Self::BeingDeleted(_)
+            | Self::Expired(_)
+            | Self::Refused { .. }
+            | Self::BadAnswer { .. } => self.to_string(),
+        }
+    }
+}
+
 /// What a cluster said of a request that it did not do.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
     pub(crate) message: String,
     pub(crate) reason: String,
-    pub(crate) after_ms: Option<u64>,
+    /// Seconds it asks to be left alone.
+    pub(crate) after_seconds: Option<u64>,
 }
 
 impl ClusterError {
     /// What it means that `tried` was answered like this.
     pub(crate) fn answered(tried: Tried, status: u16, said: Said) -> Self {
-        let Said { message, reason, after_ms } = said;
+        let Said { message, reason, after_seconds } = said;
+        let after_ms = after_seconds.map(|seconds| seconds.saturating_mul(1000).min(AFTER_MS_MAX));
         // Whatever stands between may have said it: nothing of what was sent is to be in it.
         let told = tried.resource == "secrets" && !matches!(status, 403 | 404 | 409);
         let message = if told { format!("({reason})") } else { message.chars().take(1_000).collect() };
         match status {
             401 => Self::Unknown(tried),
-            403 if message.contains("exceeded quota") => Self::Quota { tried, message },
+            // The latter is said of a quota that is so new that nobody has counted yet.
+            403 if message.contains("exceeded quota") || message.contains("status unknown for quota") => {
+                Self::Quota { tried, message }
+            }
             403 if message.contains(" cannot ") || message.is_empty() => Self::Forbidden { tried, message },
             404 => Self::Missing { tried, message },
             409 if reason == "AlreadyExists" => Self::Exists(tried),
@@ -244,56 +296,4 @@ impl ClusterError {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fmt::Write as _;
-
-    use expect_test::expect;
-    use sluice_domain::{Classify as _, Fault};
-
-    use super::{ClusterError, Said, Tried};
-
-    #[test]
-    fn every_answer_says_who_must_act() {
-        let mut lines = String::new();
-        for (status, reason, message) in [
-            (401, "Unauthorized", "Unauthorized"),
-            (403, "Forbidden", "jobs.batch is forbidden: User \"x\" cannot create resource \"jobs\" in API group"),
-            (403, "Forbidden", "pods \"a\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=5"),
-            (403, "Forbidden", "pods \"a\" is forbidden: maximum memory usage per Container is 1Gi"),
-            (404, "NotFound", "namespaces \"jobs\" not found"),
-            (409, "AlreadyExists", "jobs.batch \"a\" already exists"),
-            (409, "Conflict", "the object has been modified"),
-            (410, "Expired", "too old resource version"),
-            (422, "Invalid", "Job.batch \"a\" is invalid: spec.template.spec.containers[0].image: Required value"),
-            (429, "TooManyRequests", "slow down"),
-            (500, "InternalError", "etcdserver: leader changed"),
-            (503, "", ""),
-        ] {
-            let said = Said { message: message.to_owned(), reason: reason.to_owned(), after_ms: Some(2_000) };
-            let error = ClusterError::answered(Tried::new("create", "jobs.batch", "jobs", "a"), status, said);
-            writeln!(lines, "{:?} {error}", error.fault()).unwrap();
-        }
-        expect![[r#"
-            Permanent cannot create jobs.batch a in the namespace jobs: the cluster does not know who asks; the credentials are wrong or out of date
-            Permanent cannot create jobs.batch a in the namespace jobs: a role has to allow create on jobs.batch there to whoever Sluice is for the cluster: jobs.batch is forbidden: User "x" cannot create resource "jobs" in API group
-            Transient { after_ms: None } cannot create jobs.batch a in the namespace jobs before there is room in its quota: pods "a" is forbidden: exceeded quota: q, requested: pods=1, used: pods=5
-            Permanent the cluster does not create jobs.batch a in the namespace jobs, it says 403: pods "a" is forbidden: maximum memory usage per Container is 1Gi
-            Permanent cannot create jobs.batch a in the namespace jobs: namespaces "jobs" not found
-            Transient { after_ms: None } cannot create jobs.batch a in the namespace jobs: it is there already
-            Transient { after_ms: None } cannot create jobs.batch a in the namespace jobs: it was changed at the same time
-            Transient { after_ms: None } cannot create jobs.batch a in the namespace jobs from where it was: it has to be listed again
-            Permanent the cluster does not create jobs.batch a in the namespace jobs, it says 422: Job.batch "a" is invalid: spec.template.spec.containers[0].image: Required value
-            Throttled { after_ms: 2000 } the cluster has too much to do to create jobs.batch a in the namespace jobs
-            Transient { after_ms: Some(2000) } the cluster cannot create jobs.batch a in the namespace jobs, it says 500: etcdserver: leader changed
-            Transient { after_ms: Some(2000) } the cluster cannot create jobs.batch a in the namespace jobs, it says 503: 
-        "#]].assert_eq(&lines);
-    }
-
-    #[test]
-    fn what_is_said_of_a_secret_stays_out_of_the_error() {
-        let said = Said { message: "data: hush".to_owned(), reason: "Invalid".to_owned(), after_ms: None };
-        let error = ClusterError::answered(Tried::new("create", "secrets", "jobs", "a"), 422, said);
-        assert!(!format!("{error} {error:?}").contains("hush"));
-        assert_eq!(error.fault(), Fault::Permanent);
-    }
-}
+mod tests;

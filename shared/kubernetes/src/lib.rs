@@ -42,11 +42,14 @@ pub struct Limits {
     pub connect: Duration,
     /// For an answer as a whole; what is watched is answered for longer.
     pub request: Duration,
+    /// For what a program wrote, however often it is asked for: a node that is not reached must not take the time in
+    /// which the job's end is told.
+    pub output: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(5), request: Duration::from_secs(20) }
+        Self { connect: Duration::from_secs(5), request: Duration::from_secs(20), output: Duration::from_secs(8) }
     }
 }
 

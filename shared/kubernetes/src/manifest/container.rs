@@ -111,7 +111,8 @@ impl Mounted {
     }
 }
 
-/// The volumes of a job, and their mounts.
+/// The volumes of a job, and their mounts. A copied pod has volumes of its own, Lagoon's among them: all of these are
+/// called as none of those is.
 pub(super) fn volumes(order: &JobOrder<'_>) -> (Vec<Volume>, Vec<VolumeMount>) {
     let mut mounted = vec![Mounted {
         volume: Volume {
@@ -135,22 +136,22 @@ pub(super) fn volumes(order: &JobOrder<'_>) -> (Vec<Volume>, Vec<VolumeMount>) {
     if order.spec.deployer_token {
         let secret_name = Some(DEPLOYER_SECRET.to_owned());
         let secret = SecretVolumeSource { secret_name, optional: Some(true), ..SecretVolumeSource::default() };
-        mounted.push(Mounted::of_secret("lagoon-deployer", secret, DEPLOYER_PATH));
+        mounted.push(Mounted::of_secret("sluice-deployer", secret, DEPLOYER_PATH));
     }
     if order.spec.ssh_key {
         let (secret_name, default_mode) = (Some(SSH_SECRET.to_owned()), Some(0o644));
         let secret = SecretVolumeSource { secret_name, default_mode, ..SecretVolumeSource::default() };
-        mounted.push(Mounted::of_secret("lagoon-sshkey", secret, SSH_PATH));
+        mounted.push(Mounted::of_secret("sluice-sshkey", secret, SSH_PATH));
     }
     if let Some(map) = &order.settings.config_map {
         let config_map = Some(ConfigMapVolumeSource { name: map.name.clone(), ..ConfigMapVolumeSource::default() });
-        let volume = Volume { name: "settings-config-map".to_owned(), config_map, ..Volume::default() };
+        let volume = Volume { name: "sluice-config-map".to_owned(), config_map, ..Volume::default() };
         mounted.push(Mounted { volume, path: map.path.clone(), read_only: true });
     }
     if let Some(cache) = &order.settings.plugin_cache {
         let claim = PersistentVolumeClaimVolumeSource { claim_name: cache.name.clone(), read_only: None };
         let persistent_volume_claim = Some(claim);
-        let volume = Volume { name: "settings-plugin-cache".to_owned(), persistent_volume_claim, ..Volume::default() };
+        let volume = Volume { name: "sluice-plugin-cache".to_owned(), persistent_volume_claim, ..Volume::default() };
         mounted.push(Mounted { volume, path: cache.path.clone(), read_only: false });
     }
     let mount = |mounted: Mounted| {

@@ -23,8 +23,9 @@ const RESULT: &str = "sluice/result";
 const CHECK: &str = "sluice/check";
 /// The run.
 const RUN: &str = "sluice/run";
-/// A pod that is moved is a check that broke.
-const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
+/// A pod that is moved is a check that broke: how the autoscaler is told, and how Karpenter is.
+const STAYS: [(&str, &str); 2] =
+    [("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"), ("karpenter.sh/do-not-disrupt", "true")];
 /// Longest label, in bytes.
 const LABEL_BYTES_MAX: usize = 63;
 /// Bytes of a label that had to be changed which are left of it.
@@ -78,9 +79,9 @@ pub(super) fn annotations(order: &JobOrder<'_>) -> Marks {
 
 /// The annotations of its pod.
 pub(super) fn pod_annotations(order: &JobOrder<'_>) -> Marks {
-    let stays = (SAFE_TO_EVICT.to_owned(), "false".to_owned());
+    let stays = STAYS.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let own = order.settings.pod_annotations.clone();
-    std::iter::once(stays).chain(own).chain(own_annotations(order)).collect()
+    stays.into_iter().chain(own).chain(own_annotations(order)).collect()
 }
 
 /// Whether a Job is the one of an order.

@@ -1,7 +1,7 @@
 //! The pod of a command: a copy of a service's, and in it the command. Lagoon's standard task.
 
 use k8s_openapi::api::core::v1::{
-    Container, PodSecurityContext, PodSpec, ResourceRequirements, SecurityContext, VolumeMount,
+    Container, PodSecurityContext, PodSpec, ResourceRequirements, SecurityContext, Volume, VolumeMount,
 };
 use sluice_domain::ports::JobOrder;
 
@@ -32,13 +32,13 @@ pub(super) fn pod(
         container: container.unwrap_or(service).to_owned(),
     })?;
     let settings = &order.settings;
-    let (volumes, mounts) = volumes(order);
+    let (volumes, mounts) = free(volumes(order), found);
     let mut pod = PodSpec {
         restart_policy: Some("Never".to_owned()),
         active_deadline_seconds: None,
         containers: vec![run(order, found, command, mounts)],
         // What else there is of them prepares what the command may need.
-        init_containers: template.init_containers.clone(),
+        init_containers: template.init_containers.clone().map(|all| all.into_iter().map(discreet).collect()),
         ..template.clone()
     };
     pod.volumes.get_or_insert_default().extend(volumes);
@@ -65,6 +65,20 @@ pub(super) fn pod(
     Ok(pod)
 }
 
+/// Without what the container has a volume for already, wherever that comes from: what the service has there the command
+/// expects there.
+fn free((volumes, mounts): (Vec<Volume>, Vec<VolumeMount>), copied: &Container) -> (Vec<Volume>, Vec<VolumeMount>) {
+    let held = copied.volume_mounts.as_deref().unwrap_or_default();
+    let path = |mount: &VolumeMount| mount.mount_path.trim_end_matches('/').to_owned();
+    let free = |(_, new): &(Volume, VolumeMount)| held.iter().all(|old| path(old) != path(new));
+    volumes.into_iter().zip(mounts).filter(free).unzip()
+}
+
+/// What a container writes is not its termination message, which is shown to more people.
+fn discreet(container: Container) -> Container {
+    Container { termination_message_policy: None, termination_message_path: None, ..container }
+}
+
 fn run(order: &JobOrder<'_>, copied: &Container, command: &str, mounts: Vec<VolumeMount>) -> Container {
     let settings = &order.settings;
     let copied_env = copied.env.clone().unwrap_or_default();
@@ -81,13 +95,9 @@ fn run(order: &JobOrder<'_>, copied: &Container, command: &str, mounts: Vec<Volu
         stdin: None,
         stdin_once: None,
         tty: None,
-        ..copied.clone()
+        ..discreet(copied.clone())
     };
-    let held = container.volume_mounts.get_or_insert_default();
-    // What the service has there the command expects there.
-    let free: Vec<_> =
-        mounts.into_iter().filter(|new| held.iter().all(|old| old.mount_path != new.mount_path)).collect();
-    held.extend(free);
+    container.volume_mounts.get_or_insert_default().extend(mounts);
     if !settings.requests.is_empty() || !settings.limits.is_empty() {
         container.resources = Some(ResourceRequirements {
             requests: quantities(settings.requests.clone()),

@@ -127,6 +127,54 @@ fn the_job_of_a_command_in_a_copy_of_a_service() {
     expect_test::expect_file!["snapshots/service.json"].assert_eq(&pretty(&job));
 }
 
+/// The pod of a job, as it is written.
+fn pod_of(job: &Job) -> Value {
+    written(job)["spec"]["template"]["spec"].take()
+}
+
+/// A Deployment whose one container, `cli`, also has this.
+fn deployment_with(container: Value, more: Value) -> Deployment {
+    let mut deployment = written(&deployment());
+    let pod = &mut deployment["spec"]["template"]["spec"];
+    let cli = &mut pod["containers"][1];
+    cli.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
+    pod.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    serde_json::from_value(deployment).unwrap()
+}
+
+#[test]
+fn a_service_that_has_lagoons_volumes_keeps_them() {
+    let mut spec = spec(service(None, "true"));
+    (spec.deployer_token, spec.ssh_key) = (true, true);
+    let volume = |name: &str| json!({"name": name, "secret": {"secretName": "other"}});
+    let deployment = deployment_with(
+        json!({"volumeMounts": [{"name": "lagoon-sshkey", "mountPath": "/var/run/secrets/lagoon/ssh/"},
+                                {"name": "lagoon-deployer", "mountPath": "/elsewhere"}]}),
+        json!({"volumes": [volume("lagoon-sshkey"), volume("lagoon-deployer")]}),
+    );
+    let settings = [("EPHEMERAL_CONFIG_MAP_NAME", "tools"), ("TF_PLUGIN_CACHE_DIR", "/cache")];
+    let pod = pod_of(&job(&order(&spec, &settings), Some(&deployment)).unwrap());
+    let texts = |list: &Value, field: &str| -> Vec<String> {
+        list.as_array().unwrap().iter().map(|one| one[field].as_str().unwrap().to_owned()).collect()
+    };
+    let names = texts(&pod["volumes"], "name");
+    let own = ["workspace", "files", "deployer", "config-map", "plugin-cache"].map(|name| format!("sluice-{name}"));
+    assert_eq!(names, [&["lagoon-sshkey", "lagoon-deployer"].map(str::to_owned)[..], &own[..]].concat());
+    assert_eq!(texts(&pod["containers"][0]["volumeMounts"], "name"), names);
+}
+
+#[test]
+fn nothing_that_a_copied_container_writes_is_its_termination_message() {
+    let spec = spec(service(None, "true"));
+    let tells = json!({"terminationMessagePolicy": "FallbackToLogsOnError", "terminationMessagePath": "/log"});
+    let mut first = tells.clone();
+    first["name"] = "first".into();
+    let deployment = deployment_with(tells, json!({"initContainers": [first]}));
+    let pod = pod_of(&job(&order(&spec, &[]), Some(&deployment)).unwrap());
+    assert_eq!(pod["initContainers"][0]["name"], "first");
+    assert!(!pod.to_string().contains("terminationMessage"), "{pod}");
+}
+
 #[test]
 fn a_service_without_the_container_that_is_named_is_no_job() {
     let named = spec(service(Some("php"), "true"));

@@ -146,23 +146,25 @@ fn torn(job: &Job, pod: &Pod) -> Option<Interruption> {
     Some(Interruption { since: deleted_at(pod), exit })
 }
 
-/// How a program ended that nothing came between.
+/// How a program ended that nothing came between. What is said of that by the program itself, or was taken from its log,
+/// is not for everybody; only of one that never started it is the runtime that says it.
 fn exit(seen: &Seen<'_>, program: &ContainerStateTerminated) -> JobExit {
-    let (code, said) = (program.exit_code, because(program.message.as_deref()));
+    let code = program.exit_code;
     match program.reason.as_deref().unwrap_or_default() {
         // What was killed may have been one of its children, without which it came to its end all the same.
         "OOMKilled" if code != 0 => {
             let limit = memory_limit(seen.job).map_or_else(String::new, |limit| format!(" ({limit})"));
             let raise = "raise EPHEMERAL_MEMORY_LIMIT";
-            broken("OOMKilled", format!("it needed more memory than it may have{limit}: {raise}{said}"))
+            broken("OOMKilled", format!("it needed more memory than it may have{limit}: {raise}"))
         }
         "StartError" | "ContainerCannotRun" | "RunContainerError" => {
+            let said = because(program.message.as_deref());
             broken("StartError", format!("its program cannot be started{said}"))
         }
         _ => match SIGNALS.iter().find(|(signal, _)| *signal == code) {
-            Some((_, signal)) => broken("Signal", format!("it was ended by {signal} (exit code {code}){said}")),
+            Some((_, signal)) => broken("Signal", format!("it was ended by {signal} (exit code {code})")),
             None => match program.signal.filter(|signal| *signal != 0) {
-                Some(signal) => broken("Signal", format!("it was ended by signal {signal} (exit code {code}){said}")),
+                Some(signal) => broken("Signal", format!("it was ended by signal {signal} (exit code {code})")),
                 None => JobExit::Code(code),
             },
         },

@@ -24,6 +24,9 @@ const CONTAINER: [&str; 6] = [
 /// Events that tell of a volume.
 const VOLUME: [&str; 3] = ["FailedMount", "FailedAttachVolume", "FailedMapVolume"];
 
+/// What has to be done before its containers are made: it has a node, a network, and what runs before it is over.
+const STEPS: [&str; 3] = ["PodScheduled", "PodReadyToStartContainers", "Initialized"];
+
 /// Events that tell how far a pod is.
 const TOLD: [&str; 6] =
     ["FailedMount", "FailedAttachVolume", "FailedMapVolume", "Pulling", "Pulled", "FailedCreatePodSandBox"];
@@ -83,9 +86,8 @@ pub(super) fn pending(seen: &Seen<'_>, patience: Patience, now: Timestamp) -> Lo
         let end = format!("no node took it in {} seconds{said}", patience.start.as_secs());
         return Wait { message: format!("waits for a node{said}"), until: start_by, reason, end }.look(now);
     }
-    let placed = scheduled.and_then(|scheduled| scheduled.last_transition_time.as_ref());
-    let placed = placed.or(pod.metadata.creation_timestamp.as_ref()).map_or(started, at);
-    let image_by = placed.plus_ms(ms(patience.image)).min(start_by);
+    let ready = ready(pod).or_else(|| pod.metadata.creation_timestamp.as_ref().map(at)).unwrap_or(started);
+    let image_by = ready.plus_ms(ms(patience.image)).min(start_by);
     let all = before(pod).iter().chain(program(pod, container_of(seen.job)));
     for status in all {
         let Some((reason, waiting)) = waiting(status) else { continue };
@@ -94,6 +96,13 @@ pub(super) fn pending(seen: &Seen<'_>, patience: Patience, now: Timestamp) -> Lo
         }
     }
     being_made(seen, pod, patience, start_by).look(now)
+}
+
+/// When the last of the steps was done that come before a container's image: neither a slow network nor what runs before
+/// it takes of the patience with that.
+fn ready(pod: &Pod) -> Option<Timestamp> {
+    let done = STEPS.iter().filter_map(|step| condition(pod, step)).filter(|condition| condition.status == "True");
+    done.filter_map(|condition| condition.last_transition_time.as_ref()).map(at).max()
 }
 
 fn ms(duration: std::time::Duration) -> u64 {

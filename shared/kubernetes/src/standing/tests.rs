@@ -109,7 +109,8 @@ fn an_exit_code_is_the_programs_own() {
         (141, expect!["code 141"]),
         (255, expect!["code 255"]),
     ] {
-        check(&plain(), Some(&pod(ended(code, json!({"reason": "Error"})))), &[], 301, &expect);
+        let more = json!({"reason": "Error", "message": "what it wrote: hush"});
+        check(&plain(), Some(&pod(ended(code, more))), &[], 301, &expect);
     }
 }
 
@@ -118,7 +119,7 @@ fn a_program_that_is_killed_or_never_starts_broke() {
     for (code, more, expect) in [
         (
             137,
-            json!({"reason": "OOMKilled"}),
+            json!({"reason": "OOMKilled", "message": "what it wrote: hush"}),
             expect!["OOMKilled: it needed more memory than it may have (512Mi): raise EPHEMERAL_MEMORY_LIMIT"],
         ),
         (
@@ -127,10 +128,18 @@ fn a_program_that_is_killed_or_never_starts_broke() {
             expect!["OOMKilled: it needed more memory than it may have (512Mi): raise EPHEMERAL_MEMORY_LIMIT"],
         ),
         (0, json!({"reason": "OOMKilled"}), expect!["code 0"]),
-        (137, json!({"reason": "Error"}), expect!["Signal: it was ended by SIGKILL (exit code 137)"]),
+        (
+            137,
+            json!({"reason": "Error", "message": "what it wrote: hush"}),
+            expect!["Signal: it was ended by SIGKILL (exit code 137)"],
+        ),
         (143, json!({"reason": "Error"}), expect!["Signal: it was ended by SIGTERM (exit code 143)"]),
         (139, json!({"reason": "Error"}), expect!["Signal: it was ended by SIGSEGV (exit code 139)"]),
-        (2, json!({"signal": 9}), expect!["Signal: it was ended by signal 9 (exit code 2)"]),
+        (
+            2,
+            json!({"signal": 9, "message": "what it wrote: hush"}),
+            expect!["Signal: it was ended by signal 9 (exit code 2)"],
+        ),
         (
             128,
             json!({"reason": "StartError", "message": "exec: \"foo\": not found"}),
@@ -368,6 +377,40 @@ fn an_image_that_does_not_come_has_its_own_patience_from_when_a_node_was_found()
         61,
         &expect!["ErrImageNeverPull: the image acme/check:1 cannot be pulled: not present with pull policy of Never"],
     );
+}
+
+#[test]
+fn what_comes_before_a_container_takes_nothing_of_the_patience_with_its_image() {
+    let at = |kind: &str, status: &str, time: &str| {
+        let time = format!("2026-11-21T12:0{time}Z");
+        json!({"type": kind, "status": status, "lastTransitionTime": time})
+    };
+    let steps = |conditions: Value, reason: &str| {
+        let mut pod = waits(reason, "why");
+        let conditions = serde_json::from_value(conditions).unwrap();
+        pod.status.as_mut().unwrap().conditions = Some(conditions);
+        pod
+    };
+    let (node, network) = (at("PodScheduled", "True", "0:10"), at("PodReadyToStartContainers", "True", "1:30"));
+    let (first, not_yet) = (at("Initialized", "True", "2:20"), at("Initialized", "False", "2:50"));
+    for (conditions, until) in [
+        (json!([node]), 130),
+        (json!([first, node, network]), 260),
+        (json!([node, network, not_yet]), 210),
+        // Patience with the beginning as a whole is over before.
+        (json!([node, at("Initialized", "True", "4:00")]), 300),
+    ] {
+        for reason in ["ErrImagePull", "CreateContainerConfigError"] {
+            let pod = steps(conditions.clone(), reason);
+            let seen = |seconds: u64| {
+                let job = plain();
+                let seen = Seen { job: &job, pod: Some(&pod), events: &[] };
+                standing(&seen, PATIENCE, Timestamp(NOON + seconds * 1000))
+            };
+            assert!(told(&seen(until - 1)).ends_with(&format!("why | until {until}")), "{}", told(&seen(until - 1)));
+            assert!(matches!(seen(until), Look::Over(_)), "{}", told(&seen(until)));
+        }
+    }
 }
 
 #[test]

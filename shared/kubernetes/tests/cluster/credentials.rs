@@ -124,6 +124,7 @@ async fn eks_is_asked_with_a_token_of_aws() {
     let kubernetes = eks(&url, Keys(Ok(()))).await;
     let error = kubernetes.remove(&place()).await.unwrap_err();
     assert!(matches!(error, ClusterError::Unknown(_)), "{error}");
+    assert_eq!(error.fault(), Who::TRANSIENT);
     let heard = heard.lock().unwrap().join("\n");
     assert!(heard.starts_with("DELETE /apis/batch/v1/namespaces/jobs/jobs/sluice-1"), "{heard}");
     let token = heard.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).unwrap();
@@ -144,6 +145,9 @@ async fn a_wait_that_the_cluster_asks_for_in_its_header_is_told() {
     let (url, _) = server("503 Service Unavailable\r\nretry-after: 9").await;
     let error = eks(&url, Keys(Ok(()))).await.remove(&place()).await.unwrap_err();
     assert_eq!(error.fault(), Who::Transient { after_ms: Some(9_000) });
+    let (url, _) = server("503 Service Unavailable\r\nretry-after: 18446744073709551615").await;
+    let error = eks(&url, Keys(Ok(()))).await.remove(&place()).await.unwrap_err();
+    assert_eq!(error.fault(), Who::Transient { after_ms: Some(60_000) });
     let (url, _) = server("429 Too Many Requests\r\nretry-after: 3").await;
     let error = eks(&url, Keys(Ok(()))).await.remove(&place()).await.unwrap_err();
     assert_eq!(error.fault(), Who::Throttled { after_ms: 3_000 });

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
-use sluice_domain::ports::{JobExit, Standing};
+use sluice_domain::ports::{Cluster as _, JobExit, Output, Standing};
+use sluice_kubernetes::Limits;
 use sluice_tests::kubernetes::{Ending, Fault, Image, Kubelet, KubeletOptions, Mishap};
 
-use super::{IMAGE, LONG, Scene, broken, sh};
+use super::{IMAGE, LONG, PATIENCE, Scene, broken, connect, sh};
 
 /// A program that is told to go and goes well.
 const HEEDS: &str = "trap 'exit 0' TERM; echo up; while true; do sleep 0.05; done";
@@ -33,8 +34,14 @@ async fn of_much_that_was_written_the_end_is_kept() {
         scene.start().await.unwrap();
         let end = scene.end().await;
         assert!(end.output.cut && end.output.text.len() <= 64 * 1024, "{} bytes", end.output.text.len());
-        assert!(end.output.text.ends_with("line 999\n") || script.starts_with("head"), "{script}");
+        assert!(end.output.text.ends_with("line 999\n"), "{script}");
     }
+    let scene = Scene::new().await;
+    let _kubelet = scene.kubelet("echo line 1; head -c 3000000 /dev/zero | tr '\\0' x").await;
+    scene.start().await.unwrap();
+    let Output { text, cut } = scene.end().await.output;
+    assert!(cut && text.len() <= 64 * 1024 && text.starts_with("xx"), "{} bytes", text.len());
+    assert!(text.ends_with("its end cannot be read)\n"));
 }
 
 #[tokio::test]
@@ -59,13 +66,39 @@ async fn an_end_counts_though_nobody_can_read_what_was_written() {
     scene.cluster.fault(Fault::next("get", "pods/log", Mishap::Forbidden).times(9));
     let end = scene.end().await;
     assert_eq!(end.how, JobExit::Code(3));
-    assert!(end.output.text.contains("a role has to allow get on pods/log"), "{}", end.output.text);
-    scene.cluster.fault(Fault::next("get", "pods/log", Mishap::InternalError));
+    let pod = scene.pod().await;
+    let told = format!(
+        "(what the program wrote is not to be had: cannot get pods/log {pod} in the namespace jobs: a role has to allow \
+         get on pods/log there to whoever Sluice is for the cluster)"
+    );
+    assert_eq!((end.output.text, end.output.cut), (told, true));
     let cured = Scene::new().await;
     cured.cluster.fault(Fault::next("get", "pods/log", Mishap::InternalError));
     let _kubelet = cured.kubelet("echo out; exit 3").await;
     cured.start().await.unwrap();
     assert_eq!(cured.end().await.output.text, "out\n");
+}
+
+#[tokio::test]
+async fn an_end_is_told_in_time_though_its_node_says_nothing() {
+    let scene = Scene::new().await;
+    let _kubelet = scene.kubelet("echo out; exit 3").await;
+    scene.start().await.unwrap();
+    assert_eq!(scene.end().await.how, JobExit::Code(3));
+    let limits = Limits { output: Duration::from_millis(200), ..Limits::default() };
+    let hasty = connect(&scene.cluster.kubeconfig(), &scene.skew_ms, limits).await;
+    let soon = Duration::from_secs(15);
+    let (place, pod) = (scene.place(), scene.pod().await);
+    let told = format!(
+        "(what the program wrote is not to be had: the cluster did not answer in time, asked to get pods/log {pod} in \
+         the namespace jobs)"
+    );
+    scene.cluster.fault(Fault::next("get", "pods/log", Mishap::Hang).times(9));
+    let watched = tokio::time::timeout(soon, hasty.watch(&place, PATIENCE, LONG)).await.expect("it is told in time");
+    let Standing::Ended(end) = watched.unwrap() else { panic!("it has ended") };
+    assert_eq!((end.how, end.output.text, end.output.cut), (JobExit::Code(3), told.clone(), true));
+    let output = tokio::time::timeout(soon, hasty.output(&place)).await.expect("it is told in time");
+    assert_eq!(output.unwrap().text, told);
 }
 
 #[tokio::test]

@@ -126,10 +126,11 @@ async fn what_a_cluster_refuses_is_told_with_who_must_act() {
     for (resource, what, who, text) in [
         ("jobs", Mishap::Forbidden, Who::Permanent, "a role has to allow create on jobs.batch there"),
         ("jobs", Mishap::QuotaExceeded, Who::TRANSIENT, "before there is room in its quota"),
-        ("jobs", Mishap::Unauthorized, Who::Permanent, "the cluster does not know who asks"),
+        ("jobs", Mishap::Unauthorized, Who::TRANSIENT, "the cluster does not know who asks"),
         ("jobs", Mishap::TooManyRequests(7), Who::Throttled { after_ms: 7_000 }, "has too much to do"),
         ("jobs", Mishap::Unavailable, Who::TRANSIENT, "it says 503"),
         ("jobs", Mishap::CutBeforeEffect, Who::TRANSIENT, "cannot reach the cluster to create jobs.batch"),
+        ("secrets", Mishap::QuotaExceeded, Who::TRANSIENT, "before there is room in its quota"),
         ("secrets", Mishap::Forbidden, Who::Permanent, "a role has to allow create on secrets there"),
     ] {
         scene.cluster.fault(Fault::next("create", resource, what));
@@ -147,7 +148,7 @@ async fn what_a_cluster_refuses_is_told_with_who_must_act() {
 #[tokio::test]
 async fn a_cluster_that_does_not_answer_is_not_waited_for_for_ever() {
     let scene = Scene::new().await;
-    let limits = Limits { connect: Duration::from_secs(5), request: Duration::from_millis(50) };
+    let limits = Limits { request: Duration::from_millis(50), ..Limits::default() };
     let hasty = connect(&scene.cluster.kubeconfig(), &scene.skew_ms, limits).await;
     scene.cluster.fault(Fault::next("list", "pods", Mishap::Hang));
     let error = hasty.watch(&scene.place(), PATIENCE, Duration::from_secs(5)).await.unwrap_err();
