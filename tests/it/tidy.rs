@@ -134,7 +134,8 @@ fn every_event_is_read_by_a_test() {
 fn every_variable_that_is_read_is_documented() {
     let documented = fs::read_to_string(root().join("functions/local/src/cli.rs")).unwrap()
         + &fs::read_to_string(root().join("README.md")).unwrap()
-        + &fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+        + &fs::read_to_string(root().join("docs/configuration.md")).unwrap()
+        + &fs::read_to_string(root().join("docs/jobs.md")).unwrap();
     for path in files(&root().join("functions"), "rs").into_iter().chain(files(&root().join("shared"), "rs")) {
         let text = fs::read_to_string(&path).unwrap();
         for word in text.split('"').filter(|word| word.starts_with("SLUICE_") && !word.contains(' ')) {

@@ -16,14 +16,11 @@ use std::time::Duration;
 use sluice_aws::{GateKeys, Table};
 use sluice_domain::gate::{Check, CheckKind, CheckVerdict, Ended, Execution, FieldFault, JobSpec, PodSettings};
 use sluice_domain::ports::{Cluster, ContextStore, JobExit, JobPlace, Patience, Standing};
-use sluice_domain::{CheckName, Classify, Fault, Queue, TaskResultId, Timestamp, Told, chain};
+use sluice_domain::{CheckName, Classify, Fault, Queue, TaskResultId, Told, chain};
 use sluice_lambda::batch::{BatchResponse, StreamEvent};
 use sluice_runner::TOO_LONG;
 use tokio::time::Instant;
 use tracing::warn;
-
-/// How soon a job is looked for again that was out of sight, in milliseconds.
-const LOOK_AGAIN_MS: u64 = 10_000;
 
 /// How long a cluster may take to have a job run, or to tell what one wrote.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -104,9 +101,9 @@ impl<S: ContextStore, C: Cluster> Executor for Jobs<S, C> {
         let standing = match self.watched(&place, spec, self.settings.slice.min(left)).await {
             Ok(standing) => standing,
             // The job goes on, whatever keeps us from seeing it.
-            Err(error) => return Ok(unseen(asked.now, &place, &error)),
+            Err(error) => return Ok(self.unseen(asked, &place, &error)),
         };
-        let at = asked.now.plus_ms(u64::try_from(began.elapsed().as_millis()).unwrap_or_default());
+        let at = asked.now.plus_ms(ms(began.elapsed()));
         match standing {
             Standing::UnderWay { message } => Ok(Step::Again { at: asked.now, message }),
             Standing::Ended(end) => {
@@ -155,14 +152,8 @@ impl<S: ContextStore, C: Cluster> Executor for Jobs<S, C> {
     }
 }
 
-/// A job that goes on out of sight is looked for again, until its time is over.
-fn unseen<E: Told + 'static>(now: Timestamp, place: &JobPlace, error: &JobError<E>) -> Step {
-    warn!(job = %place, "job {place} is out of sight: {}", chain(error));
-    let wait_ms = match error.fault() {
-        Fault::Throttled { after_ms } | Fault::Transient { after_ms: Some(after_ms) } => after_ms,
-        Fault::Transient { after_ms: None } | Fault::Permanent => LOOK_AGAIN_MS,
-    };
-    Step::Again { at: now.plus_ms(wait_ms), message: out_of_sight(error) }
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn out_of_sight<E: Told + 'static>(error: &JobError<E>) -> String {
@@ -176,6 +167,23 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
         started.map_err(|_| JobError::TooSlow)?.map_err(JobError::Cluster)?;
         let message = format!("job {} is begun", order.place);
         Ok(Step::Begun { note: order.place.namespace, message })
+    }
+
+    /// A job that goes on out of sight is looked for again, until its time is over; or for a while, where the cluster
+    /// says that this will not change.
+    fn unseen(&self, asked: Asked<'_>, place: &JobPlace, error: &JobError<C::Error>) -> Step {
+        warn!(job = %place, "job {place} is out of sight: {}", chain(error));
+        let message = out_of_sight(error);
+        let wait_ms = match error.fault() {
+            Fault::Throttled { after_ms } | Fault::Transient { after_ms: Some(after_ms) } => after_ms,
+            Fault::Transient { after_ms: None } | Fault::Permanent => ms(self.settings.slice / 2),
+        };
+        let since = asked.execution.progress.as_ref().filter(|progress| progress.message == message);
+        let waited = since.is_some_and(|progress| asked.now >= progress.at.plus_ms(ms(self.settings.patience.image)));
+        if waited && error.fault() == Fault::Permanent {
+            return Step::Ended(Ended::new(asked.now, CheckVerdict::Errored, message));
+        }
+        Step::Again { at: asked.now.plus_ms(wait_ms), message }
     }
 
     /// How a job stands. A cluster that does not come back from watching is as good as one that does not answer.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sluice_domain::{Classify, Fault};
+use sluice_domain::{Classify, Fault, Told};
 
 /// Longest that a cluster is left alone because it asks for it, in milliseconds: a check does not take for ever.
 const AFTER_MS_MAX: u64 = 60_000;
@@ -221,12 +221,11 @@ impl Classify for ClusterError {
     }
 }
 
-impl ClusterError {
-    /// What may be shown to whoever sees the run: what was tried, and who must act. Not what the cluster, or whatever
+impl Told for ClusterError {
+    /// What was tried, and who must act. Not what the cluster, or whatever
     /// stands before it, says of it, nor what it comes of: such sentences name users, roles, files and addresses. Only
     /// of a quota and of a manifest that is not taken, as there they say what to do.
-    #[must_use]
-    pub fn told(&self) -> String {
+    fn told(&self) -> String {
         match self {
             Self::Credentials { .. } => format!("cannot use what is set to reach the cluster; {LOG}"),
             Self::Proxy(_) => format!("cannot reach the cluster over the proxy that is set; {LOG}"),

@@ -94,9 +94,3 @@ impl Cluster for Kubernetes {
         start::remove(&self.calls, place).await
     }
 }
-
-impl sluice_domain::Told for ClusterError {
-    fn told(&self) -> String {
-        self.to_string()
-    }
-}

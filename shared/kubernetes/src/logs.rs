@@ -7,7 +7,7 @@ use kube::Resource as _;
 use kube::api::LogParams;
 use kube::core::Request;
 use sluice_domain::ports::{JobPlace, Output};
-use sluice_domain::{Classify as _, Fault, chain};
+use sluice_domain::{Classify as _, Fault, Told as _, chain};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 

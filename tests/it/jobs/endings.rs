@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use sluice_domain::gate::CheckVerdict;
+use sluice_job_runner::JobSettings;
 use sluice_tests::hcp::TaskResultView;
 use sluice_tests::kubernetes::{Ending, Fault, Image, Mishap};
 
@@ -335,11 +336,13 @@ async fn nobody_may_create_jobs() {
 
 #[tokio::test]
 async fn nobody_may_watch_what_was_begun() {
-    let scene = JobScene::new().await;
+    let mut settings = JobSettings { slice: Duration::from_millis(150), ..JobSettings::default() };
+    settings.patience.image = Duration::from_millis(300);
+    let scene = JobScene::with(settings).await;
     let _kubelet = scene.runs(STAYS).await;
-    scene.cluster.fault(Fault::next("list", "pods", Mishap::Forbidden).times(2));
+    scene.cluster.fault(Fault::next("list", "pods", Mishap::Forbidden).times(1_000));
     let result = scene.ask(&json!([image("check")])).await;
-    let says = ["check: could not be carried out: cannot list pods", "a role has to allow list on pods"];
+    let says = ["check: nobody sees how its job stands: cannot list pods", "a role has to allow list on pods"];
     assert_broke(&scene, &result, "check", &says).await;
     scene.end().await;
 }

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use expect_test::expect;
-use sluice_domain::{Classify as _, Fault};
+use sluice_domain::{Classify as _, Fault, Told as _};
 
 use super::{ClusterError, Said, Tried};
 
