@@ -21,7 +21,7 @@ pub(super) fn pod(order: &JobOrder<'_>, image: Option<&str>) -> Result<PodSpec, 
         name: CONTAINER.to_owned(),
         image: Some(image),
         image_pull_policy: Some("Always".to_owned()),
-        env: Some(env(order, Vec::new())),
+        env: Some(env(order, Vec::new(), &[])),
         env_from: some(env_from(order)),
         resources: Some(ResourceRequirements {
             requests: quantities(requests),

@@ -15,6 +15,10 @@ const WRAPPER: &str = "if [ -x /lagoon/entrypoints.sh ] && [ -x /sbin/tini ]; th
 /// A variable that makes Lagoon's images run the service's own schedule.
 const CRONJOBS: &str = "CRONJOBS";
 
+/// What Lagoon calls a service's project and environment: tools of its images act on whatever these say, and that is not
+/// the workspace where the service knows better.
+const PROJECT: [&str; 2] = ["LAGOON_PROJECT", "LAGOON_GIT_BRANCH"];
+
 /// A copy of `template` that runs a command in one of its containers. The others stay away: a command that runs in
 /// each of them runs more than once, and what they serve is served already.
 pub(super) fn pod(
@@ -81,11 +85,16 @@ fn discreet(container: Container) -> Container {
 
 fn run(order: &JobOrder<'_>, copied: &Container, command: &str, mounts: Vec<VolumeMount>) -> Container {
     let settings = &order.settings;
-    let copied_env = copied.env.clone().unwrap_or_default();
+    let mut copied_env = copied.env.clone().unwrap_or_default();
+    copied_env.retain(|variable| variable.name != CRONJOBS);
+    // Variables that are not listed here come out of Lagoon's own config map, and one that is set hides them.
+    let unlisted = copied.env_from.as_ref().is_some_and(|sources| !sources.is_empty());
+    let knows = |name: &&str| unlisted || copied_env.iter().any(|variable| variable.name == *name);
+    let left: Vec<&str> = PROJECT.into_iter().filter(knows).collect();
     let mut container = Container {
         command: Some(["/bin/sh", "-c", WRAPPER, "sluice", &verbatim(command)].map(str::to_owned).to_vec()),
         args: None,
-        env: Some(env(order, copied_env.into_iter().filter(|variable| variable.name != CRONJOBS).collect())),
+        env: Some(env(order, copied_env, &left)),
         env_from: some(copied.env_from.clone().unwrap_or_default().into_iter().chain(env_from(order)).collect()),
         ports: None,
         liveness_probe: None,

@@ -164,6 +164,30 @@ fn a_service_that_has_lagoons_volumes_keeps_them() {
 }
 
 #[test]
+fn a_service_that_knows_its_project_is_told_no_other() {
+    let spec = spec(service(None, "true"));
+    let mut order = order(&spec, &[]);
+    order.env.insert("LAGOON_GIT_BRANCH".to_owned(), "trunk".to_owned());
+    let project = json!([{"name": "LAGOON_PROJECT", "value": "other"}, {"name": "TASK_API_HOST", "value": "theirs"}]);
+    let from = json!([{"configMapRef": {"name": "lagoon-env"}}]);
+    for (env, env_from, expected) in [
+        (json!([]), json!([]), [Some("network"), Some("trunk")]),
+        (project.clone(), json!([]), [Some("other"), Some("trunk")]),
+        (json!([]), from.clone(), [None, None]),
+        (project, from, [Some("other"), None]),
+    ] {
+        let copied = deployment_with(json!({"env": env, "envFrom": env_from}), json!({}));
+        let pod = pod_of(&job(&order, Some(&copied)).unwrap());
+        let env = pod["containers"][0]["env"].as_array().unwrap();
+        let found = |name: &str| env.iter().find(|one| one["name"] == name).and_then(|one| one["value"].as_str());
+        assert_eq!(["LAGOON_PROJECT", "LAGOON_GIT_BRANCH"].map(found), expected, "{env:?}");
+        // All others are Sluice's.
+        assert_eq!(found("TASK_API_HOST"), Some("https://x/$$(HOME)"));
+        assert_eq!(env.iter().filter(|one| one["name"] == "TASK_API_HOST").count(), 1);
+    }
+}
+
+#[test]
 fn nothing_that_a_copied_container_writes_is_its_termination_message() {
     let spec = spec(service(None, "true"));
     let tells = json!({"terminationMessagePolicy": "FallbackToLogsOnError", "terminationMessagePath": "/log"});
