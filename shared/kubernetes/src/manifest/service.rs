@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{
     Container, PodSecurityContext, PodSpec, ResourceRequirements, SecurityContext, Volume, VolumeMount,
 };
+use sluice_domain::gate::FsGroup;
 use sluice_domain::ports::JobOrder;
 
 use super::container::{DEPLOYER, env, env_from, quantities, some, tolerations, verbatim, volumes};
@@ -57,7 +58,7 @@ pub(super) fn pod(
         pod.automount_service_account_token = Some(true);
     }
     let (group, user, non_root) = (settings.fs_group, settings.run_as_user, settings.run_as_non_root);
-    if group.is_some() || user.is_some() || non_root.is_some() {
+    if group != FsGroup::Unsaid || user.is_some() || non_root.is_some() {
         let copied = pod.security_context.take().unwrap_or_default();
         pod.security_context = Some(PodSecurityContext {
             fs_group: group.or(copied.fs_group),

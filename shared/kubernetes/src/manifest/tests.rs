@@ -120,6 +120,34 @@ fn the_job_of_an_image_with_every_setting() {
 }
 
 #[test]
+fn an_image_that_is_not_to_be_root_is_what_restricted_namespaces_take() {
+    let spec = spec(image());
+    let security = |text: &str| {
+        let settings = [("EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT", text)];
+        let mut pod = pod_of(&job(&order(&spec, &settings), None).unwrap());
+        (pod["securityContext"].take(), pod["containers"][0]["securityContext"].take())
+    };
+    let (pod, container) = security("runAsNonRoot=true");
+    assert_eq!((&pod["runAsNonRoot"], &pod["seccompProfile"]["type"]), (&json!(true), &json!("RuntimeDefault")));
+    assert_eq!(container, json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}));
+    for text in ["runAsNonRoot=false", "runAsUser=1000"] {
+        assert_eq!(security(text).1, json!({"allowPrivilegeEscalation": false}), "{text}");
+    }
+}
+
+#[test]
+fn a_group_that_is_empty_is_none() {
+    for (program, silent) in [(image(), 1000), (service(None, "true"), 10001)] {
+        let spec = spec(program);
+        let group = |text: &str| {
+            let settings = [("EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT", text)];
+            pod_of(&job(&order(&spec, &settings), Some(&deployment())).unwrap())["securityContext"]["fsGroup"].take()
+        };
+        assert_eq!(["", "fsGroup=7", "fsGroup="].map(group), [json!(silent), json!(7), Value::Null]);
+    }
+}
+
+#[test]
 fn the_job_of_a_command_in_a_copy_of_a_service() {
     let spec = spec(service(None, "echo \"$LEVEL\" $$ $(date)"));
     let order = order(&spec, &[("EPHEMERAL_CONFIG_TOLERATIONS", "spot"), ("EPHEMERAL_MEMORY_LIMIT", "1Gi")]);

@@ -299,14 +299,23 @@ fn security_is_set_by_the_keys_that_terrakube_knows() {
             ("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "allowPrivilegeEscalation=true"),
         ],
         &expect![
-            "fs_group: Some( 0, ), run_as_user: Some( 10000, ), run_as_non_root: Some( true, ), allow_privilege_escalation: Some( true, ),"
+            "fs_group: Id( 0, ), run_as_user: Some( 10000, ), run_as_non_root: Some( true, ), allow_privilege_escalation: Some( true, ),"
         ],
     );
+    reads(&[("EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT", "fsGroup=")], &expect!["fs_group: None,"]);
     fails(
         "EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
-        &["fsGroup=-1", "runAsUser=root", "runAsNonRoot=yes", "runAsGroup=1", "runAsUser=0;runAsNonRoot=true"],
+        &[
+            "fsGroup=-1",
+            "runAsUser=",
+            "runAsUser=root",
+            "runAsNonRoot=yes",
+            "runAsGroup=1",
+            "runAsUser=0;runAsNonRoot=true",
+        ],
         &expect![[r#"
             EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT gives fsGroup no number of a user or group
+            EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT gives runAsUser no number of a user or group
             EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT gives runAsUser no number of a user or group
             EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT gives runAsNonRoot neither true nor false
             EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT has "runAsGroup", and knows fsGroup, runAsUser and runAsNonRoot
