@@ -514,6 +514,26 @@ fn a_wrong_job_is_told_field_by_field() {
     );
 }
 
+#[test]
+fn the_arguments_of_an_image_fit_into_one_variable() {
+    let read = |value: String| {
+        let arguments = settings(&[("a", &value)]);
+        let image = JobWire { image: Some("x".to_owned()), arguments, ..JobWire::default() };
+        let service =
+            JobWire { image: None, service: Some("x".to_owned()), command: Some("y".to_owned()), ..image.clone() };
+        // A service has each of them as a variable.
+        assert!(service.read().is_ok());
+        image.read()
+    };
+    // {"a":""} are 8 bytes, and 92160 become 122880.
+    assert!(read("\"".repeat(46_076)).is_ok());
+    expect![[r"
+        arguments have 122884 bytes as JSON_PAYLOAD, and may have 122880
+    "]]
+    .assert_eq(&told(&read("\"".repeat(46_077)).unwrap_err()));
+    assert!(read("\u{1}".repeat(60_000)).is_err() && read("x".repeat(65_000)).is_ok());
+}
+
 proptest! {
     #[test]
     fn reading_settings_never_panics(
