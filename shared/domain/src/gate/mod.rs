@@ -16,7 +16,7 @@ pub use answer::{Admission, Answer, Gated, HEARTBEAT_MS, Said, SaidEnd, State, a
 pub use check::{Check, CheckKind, Enforcement, OnError, Stage, Unsettled};
 pub use definition::{CheckWire, FieldFault, InvalidTask, KeyPlace, TASK_SECONDS_MAX, TaskDefinition, TaskWire};
 pub use execution::{CheckVerdict, Ended, Execution, Progress, SILENCE_MS};
-pub use job::{JobSpec, JobWire, Mount, PodSettings, Program, Toleration};
+pub use job::{FsGroup, JobSpec, JobWire, Mount, PodSettings, Program, Toleration};
 pub use outcome::{Level, Outcome, Report, ReportStatus, Tag};
 pub use preview::{picture, preview};
 pub use request::{CallbackUrl, Original, Sealed, TaskRequest};

@@ -51,10 +51,11 @@ fn of_the_pod(name: &str, field_path: &str) -> EnvVar {
     from(name, EnvVarSource { field_ref, ..EnvVarSource::default() })
 }
 
-/// The variables of a job, over `copied` ones.
-pub(super) fn env(order: &JobOrder<'_>, copied: Vec<EnvVar>) -> Vec<EnvVar> {
+/// The variables of a job, over `copied` ones, but for those that are `left` to what is copied.
+pub(super) fn env(order: &JobOrder<'_>, copied: Vec<EnvVar>, left: &[&str]) -> Vec<EnvVar> {
     let mut own = vec![of_the_pod("NAMESPACE", "metadata.namespace"), of_the_pod("PODNAME", "metadata.name")];
-    own.extend(order.env.iter().map(|(name, value)| plain(name, verbatim(value))));
+    let said = order.env.iter().filter(|(name, _)| !left.contains(&name.as_str()));
+    own.extend(said.map(|(name, value)| plain(name, verbatim(value))));
     own.extend(order.secrets.keys().map(|name| {
         let (secret, key) = (order.place.name.clone(), env_key(name));
         let secret_key_ref = Some(SecretKeySelector { name: secret, key, optional: None });

@@ -1,7 +1,7 @@
 //! The pod of an image: Lagoon's advanced task, Terrakube's ephemeral executor.
 
 use k8s_openapi::api::core::v1::{
-    Container, PodSecurityContext, PodSpec, ResourceRequirements, SeccompProfile, SecurityContext,
+    Capabilities, Container, PodSecurityContext, PodSpec, ResourceRequirements, SeccompProfile, SecurityContext,
 };
 use sluice_domain::ports::JobOrder;
 
@@ -17,11 +17,14 @@ pub(super) fn pod(order: &JobOrder<'_>, image: Option<&str>) -> Result<PodSpec, 
     let image = image.map(str::to_owned).or_else(|| settings.image.clone()).ok_or(ClusterError::NoImage)?;
     let (requests, limits) = settings.resources();
     let (volumes, mounts) = volumes(order);
+    // Who wants no root wants none of its powers: with that, namespaces take it that allow nothing else.
+    let capabilities = settings.run_as_non_root.filter(|non_root| *non_root);
+    let capabilities = capabilities.map(|_| Capabilities { add: None, drop: Some(vec!["ALL".to_owned()]) });
     let container = Container {
         name: CONTAINER.to_owned(),
         image: Some(image),
         image_pull_policy: Some("Always".to_owned()),
-        env: Some(env(order, Vec::new())),
+        env: Some(env(order, Vec::new(), &[])),
         env_from: some(env_from(order)),
         resources: Some(ResourceRequirements {
             requests: quantities(requests),
@@ -30,6 +33,7 @@ pub(super) fn pod(order: &JobOrder<'_>, image: Option<&str>) -> Result<PodSpec, 
         }),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(settings.allow_privilege_escalation.unwrap_or(false)),
+            capabilities,
             ..SecurityContext::default()
         }),
         volume_mounts: Some(mounts),
@@ -43,7 +47,7 @@ pub(super) fn pod(order: &JobOrder<'_>, image: Option<&str>) -> Result<PodSpec, 
         automount_service_account_token: Some(account.is_some()),
         service_account_name: account,
         security_context: Some(PodSecurityContext {
-            fs_group: Some(settings.fs_group.unwrap_or(FS_GROUP)),
+            fs_group: settings.fs_group.or(Some(FS_GROUP)),
             run_as_user: settings.run_as_user,
             run_as_non_root: settings.run_as_non_root,
             seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),

@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{
     Container, PodSecurityContext, PodSpec, ResourceRequirements, SecurityContext, Volume, VolumeMount,
 };
+use sluice_domain::gate::FsGroup;
 use sluice_domain::ports::JobOrder;
 
 use super::container::{DEPLOYER, env, env_from, quantities, some, tolerations, verbatim, volumes};
@@ -14,6 +15,10 @@ const WRAPPER: &str = "if [ -x /lagoon/entrypoints.sh ] && [ -x /sbin/tini ]; th
     exec /sbin/tini -- /lagoon/entrypoints.sh /bin/sh -c \"$1\"; fi; exec /bin/sh -c \"$1\"";
 /// A variable that makes Lagoon's images run the service's own schedule.
 const CRONJOBS: &str = "CRONJOBS";
+
+/// What Lagoon calls a service's project and environment: tools of its images act on whatever these say, and that is not
+/// the workspace where the service knows better.
+const PROJECT: [&str; 2] = ["LAGOON_PROJECT", "LAGOON_GIT_BRANCH"];
 
 /// A copy of `template` that runs a command in one of its containers. The others stay away: a command that runs in
 /// each of them runs more than once, and what they serve is served already.
@@ -53,7 +58,7 @@ pub(super) fn pod(
         pod.automount_service_account_token = Some(true);
     }
     let (group, user, non_root) = (settings.fs_group, settings.run_as_user, settings.run_as_non_root);
-    if group.is_some() || user.is_some() || non_root.is_some() {
+    if group != FsGroup::Unsaid || user.is_some() || non_root.is_some() {
         let copied = pod.security_context.take().unwrap_or_default();
         pod.security_context = Some(PodSecurityContext {
             fs_group: group.or(copied.fs_group),
@@ -81,11 +86,16 @@ fn discreet(container: Container) -> Container {
 
 fn run(order: &JobOrder<'_>, copied: &Container, command: &str, mounts: Vec<VolumeMount>) -> Container {
     let settings = &order.settings;
-    let copied_env = copied.env.clone().unwrap_or_default();
+    let mut copied_env = copied.env.clone().unwrap_or_default();
+    copied_env.retain(|variable| variable.name != CRONJOBS);
+    // Variables that are not listed here come out of Lagoon's own config map, and one that is set hides them.
+    let unlisted = copied.env_from.as_ref().is_some_and(|sources| !sources.is_empty());
+    let knows = |name: &&str| unlisted || copied_env.iter().any(|variable| variable.name == *name);
+    let left: Vec<&str> = PROJECT.into_iter().filter(knows).collect();
     let mut container = Container {
         command: Some(["/bin/sh", "-c", WRAPPER, "sluice", &verbatim(command)].map(str::to_owned).to_vec()),
         args: None,
-        env: Some(env(order, copied_env.into_iter().filter(|variable| variable.name != CRONJOBS).collect())),
+        env: Some(env(order, copied_env, &left)),
         env_from: some(copied.env_from.clone().unwrap_or_default().into_iter().chain(env_from(order)).collect()),
         ports: None,
         liveness_probe: None,

@@ -120,6 +120,34 @@ fn the_job_of_an_image_with_every_setting() {
 }
 
 #[test]
+fn an_image_that_is_not_to_be_root_is_what_restricted_namespaces_take() {
+    let spec = spec(image());
+    let security = |text: &str| {
+        let settings = [("EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT", text)];
+        let mut pod = pod_of(&job(&order(&spec, &settings), None).unwrap());
+        (pod["securityContext"].take(), pod["containers"][0]["securityContext"].take())
+    };
+    let (pod, container) = security("runAsNonRoot=true");
+    assert_eq!((&pod["runAsNonRoot"], &pod["seccompProfile"]["type"]), (&json!(true), &json!("RuntimeDefault")));
+    assert_eq!(container, json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}));
+    for text in ["runAsNonRoot=false", "runAsUser=1000"] {
+        assert_eq!(security(text).1, json!({"allowPrivilegeEscalation": false}), "{text}");
+    }
+}
+
+#[test]
+fn a_group_that_is_empty_is_none() {
+    for (program, silent) in [(image(), 1000), (service(None, "true"), 10001)] {
+        let spec = spec(program);
+        let group = |text: &str| {
+            let settings = [("EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT", text)];
+            pod_of(&job(&order(&spec, &settings), Some(&deployment())).unwrap())["securityContext"]["fsGroup"].take()
+        };
+        assert_eq!(["", "fsGroup=7", "fsGroup="].map(group), [json!(silent), json!(7), Value::Null]);
+    }
+}
+
+#[test]
 fn the_job_of_a_command_in_a_copy_of_a_service() {
     let spec = spec(service(None, "echo \"$LEVEL\" $$ $(date)"));
     let order = order(&spec, &[("EPHEMERAL_CONFIG_TOLERATIONS", "spot"), ("EPHEMERAL_MEMORY_LIMIT", "1Gi")]);
@@ -161,6 +189,30 @@ fn a_service_that_has_lagoons_volumes_keeps_them() {
     let own = ["workspace", "files", "deployer", "config-map", "plugin-cache"].map(|name| format!("sluice-{name}"));
     assert_eq!(names, [&["lagoon-sshkey", "lagoon-deployer"].map(str::to_owned)[..], &own[..]].concat());
     assert_eq!(texts(&pod["containers"][0]["volumeMounts"], "name"), names);
+}
+
+#[test]
+fn a_service_that_knows_its_project_is_told_no_other() {
+    let spec = spec(service(None, "true"));
+    let mut order = order(&spec, &[]);
+    order.env.insert("LAGOON_GIT_BRANCH".to_owned(), "trunk".to_owned());
+    let project = json!([{"name": "LAGOON_PROJECT", "value": "other"}, {"name": "TASK_API_HOST", "value": "theirs"}]);
+    let from = json!([{"configMapRef": {"name": "lagoon-env"}}]);
+    for (env, env_from, expected) in [
+        (json!([]), json!([]), [Some("network"), Some("trunk")]),
+        (project.clone(), json!([]), [Some("other"), Some("trunk")]),
+        (json!([]), from.clone(), [None, None]),
+        (project, from, [Some("other"), None]),
+    ] {
+        let copied = deployment_with(json!({"env": env, "envFrom": env_from}), json!({}));
+        let pod = pod_of(&job(&order, Some(&copied)).unwrap());
+        let env = pod["containers"][0]["env"].as_array().unwrap();
+        let found = |name: &str| env.iter().find(|one| one["name"] == name).and_then(|one| one["value"].as_str());
+        assert_eq!(["LAGOON_PROJECT", "LAGOON_GIT_BRANCH"].map(found), expected, "{env:?}");
+        // All others are Sluice's.
+        assert_eq!(found("TASK_API_HOST"), Some("https://x/$$(HOME)"));
+        assert_eq!(env.iter().filter(|one| one["name"] == "TASK_API_HOST").count(), 1);
+    }
 }
 
 #[test]

@@ -56,5 +56,5 @@ mod syntax;
 mod tests;
 mod wire;
 
-pub use settings::{Mount, PodSettings, Toleration};
+pub use settings::{FsGroup, Mount, PodSettings, Toleration};
 pub use wire::JobWire;

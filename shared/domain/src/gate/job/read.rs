@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::quantity::Quantity;
-use super::settings::{Mount, PodSettings, Toleration};
+use super::settings::{FsGroup, Mount, PodSettings, Toleration};
 use super::syntax;
 use crate::gate::FieldFault;
 use crate::ports::{FILES, WORKSPACE};
@@ -206,7 +206,8 @@ impl Reader<'_> {
         for (key, value) in pairs(text) {
             let id = value.parse::<i64>().ok().filter(|id| (0..=i64::from(i32::MAX)).contains(id));
             match key {
-                "fsGroup" if id.is_some() => self.read.fs_group = id,
+                "fsGroup" if value.is_empty() => self.read.fs_group = FsGroup::None,
+                "fsGroup" if let Some(id) = id => self.read.fs_group = FsGroup::Id(id),
                 "runAsUser" if id.is_some() => self.read.run_as_user = id,
                 "fsGroup" | "runAsUser" => self.fault(field, format!("gives {key} no number of a user or group")),
                 "runAsNonRoot" => self.read.run_as_non_root = self.truth(field, key, value),

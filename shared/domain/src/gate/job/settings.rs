@@ -44,7 +44,7 @@ pub struct PodSettings {
     /// `EPHEMERAL_CPU_LIMIT`, `EPHEMERAL_MEMORY_LIMIT`, `EPHEMERAL_STORAGE_LIMIT`.
     pub limits: BTreeMap<String, String>,
     /// `EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT`: `fsGroup`.
-    pub fs_group: Option<i64>,
+    pub fs_group: FsGroup,
     /// `EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT`: `runAsUser`.
     pub run_as_user: Option<i64>,
     /// `EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT`: `runAsNonRoot`.
@@ -70,6 +70,30 @@ impl PodSettings {
             limits.entry(resource.to_owned()).or_insert_with(|| larger(most, request).to_owned());
         }
         (requests, limits)
+    }
+}
+
+/// The group that volumes belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FsGroup {
+    /// The settings do not say.
+    #[default]
+    Unsaid,
+    /// None: the cluster gives one of its own, as OpenShift does, and takes no other.
+    None,
+    /// This one.
+    Id(i64),
+}
+
+impl FsGroup {
+    /// What the settings say; where they are silent, `silent`.
+    #[must_use]
+    pub fn or(self, silent: Option<i64>) -> Option<i64> {
+        match self {
+            Self::Unsaid => silent,
+            Self::None => None,
+            Self::Id(id) => Some(id),
+        }
     }
 }
 

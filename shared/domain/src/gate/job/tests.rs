@@ -299,14 +299,23 @@ fn security_is_set_by_the_keys_that_terrakube_knows() {
             ("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "allowPrivilegeEscalation=true"),
         ],
         &expect![
-            "fs_group: Some( 0, ), run_as_user: Some( 10000, ), run_as_non_root: Some( true, ), allow_privilege_escalation: Some( true, ),"
+            "fs_group: Id( 0, ), run_as_user: Some( 10000, ), run_as_non_root: Some( true, ), allow_privilege_escalation: Some( true, ),"
         ],
     );
+    reads(&[("EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT", "fsGroup=")], &expect!["fs_group: None,"]);
     fails(
         "EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
-        &["fsGroup=-1", "runAsUser=root", "runAsNonRoot=yes", "runAsGroup=1", "runAsUser=0;runAsNonRoot=true"],
+        &[
+            "fsGroup=-1",
+            "runAsUser=",
+            "runAsUser=root",
+            "runAsNonRoot=yes",
+            "runAsGroup=1",
+            "runAsUser=0;runAsNonRoot=true",
+        ],
         &expect![[r#"
             EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT gives fsGroup no number of a user or group
+            EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT gives runAsUser no number of a user or group
             EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT gives runAsUser no number of a user or group
             EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT gives runAsNonRoot neither true nor false
             EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT has "runAsGroup", and knows fsGroup, runAsUser and runAsNonRoot
@@ -503,6 +512,26 @@ fn a_wrong_job_is_told_field_by_field() {
         arguments have 70001 bytes, and may have 65536
     "]],
     );
+}
+
+#[test]
+fn the_arguments_of_an_image_fit_into_one_variable() {
+    let read = |value: String| {
+        let arguments = settings(&[("a", &value)]);
+        let image = JobWire { image: Some("x".to_owned()), arguments, ..JobWire::default() };
+        let service =
+            JobWire { image: None, service: Some("x".to_owned()), command: Some("y".to_owned()), ..image.clone() };
+        // A service has each of them as a variable.
+        assert!(service.read().is_ok());
+        image.read()
+    };
+    // {"a":""} are 8 bytes, and 92160 become 122880.
+    assert!(read("\"".repeat(46_076)).is_ok());
+    expect![[r"
+        arguments have 122884 bytes as JSON_PAYLOAD, and may have 122880
+    "]]
+    .assert_eq(&told(&read("\"".repeat(46_077)).unwrap_err()));
+    assert!(read("\u{1}".repeat(60_000)).is_err() && read("x".repeat(65_000)).is_ok());
 }
 
 proptest! {

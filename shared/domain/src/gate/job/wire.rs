@@ -13,6 +13,8 @@ const START_SECONDS: u32 = 300;
 const START_SECONDS_MAX: u32 = 3_000;
 /// Most bytes of all arguments: the request has to fit beside them.
 const ARGUMENT_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of `JSON_PAYLOAD`: Linux takes no variable of more than 128 KiB, and an image would not be started.
+const PAYLOAD_BYTES_MAX: usize = 120 * 1024;
 /// Longest command, in bytes.
 const COMMAND_BYTES_MAX: usize = 32 * 1024;
 
@@ -108,6 +110,14 @@ impl JobWire {
         let bytes: usize = self.arguments.iter().map(|(name, value)| name.len() + value.len()).sum();
         if bytes > ARGUMENT_BYTES_MAX {
             faults.add("arguments", format!("have {bytes} bytes, and may have {ARGUMENT_BYTES_MAX}"));
+        } else if self.service.is_none() {
+            // Every quote, line end and control character in them is longer as JSON.
+            let json = serde_json::to_vec(&self.arguments).map_or(0, |json| json.len());
+            let payload = json.div_ceil(3) * 4;
+            if payload > PAYLOAD_BYTES_MAX {
+                let is = format!("have {payload} bytes as JSON_PAYLOAD, and may have {PAYLOAD_BYTES_MAX}");
+                faults.add("arguments", is);
+            }
         }
         for (name, value) in &self.arguments {
             let of_service = self.service.is_some();
