@@ -4,4 +4,7 @@ mod cancel;
 mod contract;
 mod deaths;
 mod endings;
+mod kill;
+mod many;
 pub mod scene;
+mod secrets;

@@ -141,7 +141,10 @@ impl JobScene {
     pub async fn kubelet<'a>(&self, images: impl IntoIterator<Item = (&'a str, Image)>) -> Kubelet {
         let labels = [("scene".to_owned(), self.namespace.clone())].into();
         let name = format!("node-{}", self.namespace);
-        Kubelet::start_with(&self.cluster, KubeletOptions { name, labels, ..KubeletOptions::default() }, images).await
+        let mut options = KubeletOptions { name, labels, ..KubeletOptions::default() };
+        // A limit is a request where nothing else is, and jobs may use a gigabyte.
+        options.allocatable.insert("ephemeral-storage".to_owned(), "100Gi".to_owned());
+        Kubelet::start_with(&self.cluster, options, images).await
     }
 
     /// A node that has [`IMAGE`].
@@ -210,11 +213,6 @@ impl JobScene {
         };
         let waited = tokio::time::timeout(crate::gate::scene::PATIENCE, until(says, at)).await;
         waited.unwrap_or_else(|_| panic!("it is never told: {says}"));
-    }
-
-    /// Waits until the program of a check has written this.
-    pub async fn wrote(&self, name: &str, text: &str) {
-        until(&format!("{name} does not hold {text}"), async || self.read(name).contains(text).then_some(())).await;
     }
 
     /// Time passes in the cluster, and for whoever watches it.
