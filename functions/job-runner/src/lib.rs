@@ -98,7 +98,7 @@ impl<S: ContextStore, C: Cluster> Executor for Jobs<S, C> {
         let place = self.place(spec, &asked.request().result, &asked.check.name)?;
         let left = Duration::from_millis(asked.deadline.since_ms(asked.now));
         let patience = Patience { start: Duration::from_secs(spec.start_seconds.into()), ..self.settings.patience };
-        match self.watched(&place, patience, self.settings.slice.min(left)).await? {
+        match Box::pin(self.watched(&place, patience, self.settings.slice.min(left))).await? {
             Standing::UnderWay { message } => Ok(Step::Again { at: asked.now, message }),
             Standing::Ended(end) => Ok(Step::Ended(Box::pin(self.ended(asked, &place, end)).await)),
             // It was there once. To begin it anew might do twice what it does.
@@ -117,7 +117,7 @@ impl<S: ContextStore, C: Cluster> Executor for Jobs<S, C> {
         }
         // What it has written by now may tell why.
         let Ok(place) = self.place(spec, &asked.request().result, &asked.check.name) else { return end };
-        match tokio::time::timeout(ANSWER, self.cluster.output(&place)).await {
+        match tokio::time::timeout(ANSWER, Box::pin(self.cluster.output(&place))).await {
             Ok(Ok(output)) => end.with(self.so_far(asked, &output)),
             Ok(Err(error)) => {
                 warn!(job = %place, "cannot read what job {place} wrote: {}", chain(&error));
@@ -131,7 +131,7 @@ impl<S: ContextStore, C: Cluster> Executor for Jobs<S, C> {
         let CheckKind::Job(spec) = &check.kind else { return Ok(()) };
         // Where its settings make no sense any more there was never a job.
         let Ok(place) = self.place(spec, result, &check.name) else { return Ok(()) };
-        let removed = tokio::time::timeout(ANSWER, self.cluster.remove(&place)).await;
+        let removed = tokio::time::timeout(ANSWER, Box::pin(self.cluster.remove(&place))).await;
         removed.map_err(|_| JobError::TooSlow)?.map_err(JobError::Cluster)
     }
 }
