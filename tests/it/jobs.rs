@@ -6,5 +6,6 @@ mod deaths;
 mod endings;
 mod kill;
 mod many;
+mod real;
 pub mod scene;
 mod secrets;

@@ -197,7 +197,8 @@ async fn a_node_that_is_lost() {
     scene.advance(START_PATIENCE);
     let answer = scene.answer(&result).await;
     // Nobody can tell what a silent node still does: its pod goes when that does.
-    until("its Job is left", async || scene.left().iter().all(|name| name.starts_with("pods/")).then_some(())).await;
+    until("its Job is left", async || scene.left().await.iter().all(|name| name.starts_with("pods/")).then_some(()))
+        .await;
     scene.cluster.delete_node(kubelet.name());
     assert_broke(&scene, &answer, "check", &["check: NodeLost: "]).await;
     scene.end().await;
