@@ -4,4 +4,8 @@ mod cancel;
 mod contract;
 mod deaths;
 mod endings;
+mod kill;
+mod many;
+mod real;
 pub mod scene;
+mod secrets;

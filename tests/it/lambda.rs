@@ -7,6 +7,7 @@ mod emulator;
 mod gate;
 mod indexer;
 mod init;
+mod job_runner;
 mod receiver;
 mod run_creator;
 mod run_task_receiver;

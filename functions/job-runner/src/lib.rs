@@ -129,7 +129,7 @@ impl<S: ContextStore, C: Cluster> Executor for Jobs<S, C> {
             Ok(Standing::Gone) => too_long,
             // What it has written by now may tell why.
             Ok(Standing::UnderWay { message }) => {
-                let output = tokio::time::timeout(ANSWER, self.cluster.output(&place)).await;
+                let output = tokio::time::timeout(ANSWER, Box::pin(self.cluster.output(&place))).await;
                 let outcomes = match output {
                     Ok(Ok(output)) => self.so_far(asked, &output),
                     Ok(Err(_)) | Err(_) => Vec::new(),
@@ -147,7 +147,7 @@ impl<S: ContextStore, C: Cluster> Executor for Jobs<S, C> {
         let CheckKind::Job(spec) = &check.kind else { return Ok(()) };
         // Where its settings make no sense any more, and none was noted, there is nowhere to look.
         let Ok(place) = self.place(spec, result, &check.name, execution) else { return Ok(()) };
-        let removed = tokio::time::timeout(ANSWER, self.cluster.remove(&place)).await;
+        let removed = tokio::time::timeout(ANSWER, Box::pin(self.cluster.remove(&place))).await;
         removed.map_err(|_| JobError::TooSlow)?.map_err(JobError::Cluster)
     }
 }

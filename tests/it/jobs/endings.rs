@@ -30,30 +30,102 @@ async fn assert_broke(scene: &JobScene, result: &TaskResultView, check: &str, sa
     scene.cleared().await;
 }
 
-/// A job with these settings.
-fn with(settings: Value) -> Value {
-    json!([check("check", json!({ "image": IMAGE, "settings": settings }))])
+/// A job of this name that differs in this from others.
+fn with(name: &str, more: &Value) -> Value {
+    let mut job = json!({ "image": IMAGE });
+    job.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    check(name, job)
 }
 
-/// Begins a job that gets stuck at something, and lets its patience end.
-async fn stuck(scene: &JobScene, checks: &Value, at: &str, patience: Duration) -> TaskResultView {
-    let result = scene.begin(checks).await;
-    scene.at(&result, "check", at).await;
-    scene.advance(patience);
-    scene.answer(&result).await
-}
-
-/// Longer than an image, and longer than a node may take.
-const IMAGE_PATIENCE: Duration = Duration::from_secs(125);
+/// Longer than a node may take.
 const START_PATIENCE: Duration = Duration::from_secs(301);
 
 #[tokio::test]
-async fn an_image_that_does_not_come() {
+async fn what_keeps_a_program_from_running() {
     let scene = JobScene::restless().await;
-    let _kubelet = scene.kubelet([]).await;
-    let result = stuck(&scene, &json!([image("check")]), "cannot be pulled yet", IMAGE_PATIENCE).await;
-    assert_broke(&scene, &result, "check", &["check: ImagePull: the image registry.example/check:1 cannot be pulled"])
-        .await;
+    let kubelet = scene.runs("exit 0").await;
+    let settings = |name: &str, value: &str| json!({ "settings": { name: value } });
+    let cases = [
+        (
+            with("image", &json!({ "image": "registry.example/absent:1" })),
+            "the image registry.example/absent:1 cannot be pulled yet: ",
+            "ImagePull: the image registry.example/absent:1 cannot be pulled; is its name right, and may its node have it?",
+            "registry.example/absent:1: not found",
+        ),
+        (
+            with("secret", &settings("ExecutorEphemeralSecret", "absent")),
+            "its container cannot be made yet (CreateContainerConfigError)",
+            "CreateContainerConfigError: its container cannot be made: ",
+            "secret \"absent\" not found",
+        ),
+        (
+            with("volume", &json!({ "ssh_key": true })),
+            "waits for a volume: ",
+            "FailedMount: a volume of it was not mounted in 300 seconds: ",
+            "secret \"lagoon-sshkey\" not found",
+        ),
+        (
+            with("node", &settings("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "gpu=yes")),
+            "waits for a node: 0/1 nodes are available",
+            "Unschedulable: no node took it in 300 seconds: ",
+            "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector",
+        ),
+        (
+            with("account", &settings("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "absent")),
+            "its pod cannot be made yet: ",
+            "FailedCreate: its pod cannot be made: ",
+            "serviceaccount \"absent\" not found",
+        ),
+    ];
+    let result = scene.begin(&cases.iter().map(|(check, ..)| check.clone()).collect()).await;
+    for (check, at, ..) in &cases {
+        scene.at(&result, check["name"].as_str().unwrap(), at).await;
+    }
+    scene.advance(START_PATIENCE);
+    let answer = scene.answer(&result).await;
+    for (check, _, reason, text) in &cases {
+        let name = check["name"].as_str().unwrap();
+        // The message has room for the first of them; each is told in full by its outcome.
+        let description = outcome(&answer, name)["description"].as_str().unwrap();
+        assert!(description.starts_with(&format!("{name}: {reason}")) && description.contains(text), "{description}");
+        assert_broke(&scene, &answer, name, &[]).await;
+    }
+    assert!(answer.message.starts_with("image: ImagePull: "), "{}", answer.message);
+    assert_eq!(kubelet.starts(IMAGE), 0);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn what_somebody_does_to_it() {
+    let scene = JobScene::new().await;
+    let kubelet = scene.runs(STAYS).await;
+    let names = ["job", "pod", "label", "mark"];
+    let result = scene.begin(&names.iter().map(|name| image(name)).collect()).await;
+    let mut pods = Vec::new();
+    for name in names {
+        scene.at(&result, name, "").await;
+        pods.push(scene.running(&result, name).await);
+    }
+    let marks = |why: &str| {
+        json!({ "metadata": {
+            "labels": { "lagoon.sh/cancelTask": "true" }, "annotations": { "lagoon.sh/cancelReason": why },
+        } })
+    };
+    let job = scene.place(&result, "job").name;
+    scene.api::<Job>().delete(&job, &DeleteParams::background()).await.unwrap();
+    scene.api::<Pod>().delete(&pods[1], &DeleteParams::default()).await.unwrap();
+    scene.patch_job(&result, "label", marks("not needed")).await;
+    let patch = Patch::Merge(marks("too dear"));
+    scene.api::<Pod>().patch(&pods[3], &PatchParams::default(), &patch).await.unwrap();
+    let answer = scene.answer(&result).await;
+    // Whichever is seen first of what goes with a Job.
+    let gone = ["its job checks/", "PodDeleted: ", "JobDeleted: "];
+    assert!(gone.iter().any(|gone| answer.message.starts_with(&format!("job: {gone}"))), "{}", answer.message);
+    assert_broke(&scene, &answer, "job", &["deleted"]).await;
+    assert_broke(&scene, &answer, "pod", &["pod: PodDeleted: "]).await;
+    assert_broke(&scene, &answer, "label", &["label: Cancelled: it was canceled: not needed"]).await;
+    assert_broke(&scene, &answer, "mark", &["mark: Cancelled: it was canceled: too dear"]).await;
+    assert_eq!(kubelet.starts(IMAGE), 4);
     scene.end().await;
 }
 
@@ -116,49 +188,6 @@ async fn a_name_that_no_image_has() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_missing() {
-    let scene = JobScene::restless().await;
-    let _kubelet = scene.runs("exit 0").await;
-    let checks = with(json!({ "ExecutorEphemeralSecret": "absent" }));
-    let result = stuck(&scene, &checks, "its container cannot be made yet", IMAGE_PATIENCE).await;
-    let says = ["check: CreateContainerConfigError: its container cannot be made: secret \"absent\" not found"];
-    assert_broke(&scene, &result, "check", &says).await;
-    scene.end().await;
-}
-
-#[tokio::test]
-async fn a_volume_that_is_missing() {
-    let scene = JobScene::restless().await;
-    let _kubelet = scene.runs("exit 0").await;
-    let checks = json!([check("check", json!({ "image": IMAGE, "ssh_key": true }))]);
-    let result = stuck(&scene, &checks, "waits for a volume", START_PATIENCE).await;
-    assert_broke(&scene, &result, "check", &["check: FailedMount: ", "\"lagoon-sshkey\" not found"]).await;
-    scene.end().await;
-}
-
-#[tokio::test]
-async fn no_node_for_it() {
-    let scene = JobScene::restless().await;
-    let _kubelet = scene.runs("exit 0").await;
-    let checks = with(json!({ "EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS": "gpu=yes" }));
-    let result = stuck(&scene, &checks, "waits for a node", START_PATIENCE).await;
-    let says = ["check: Unschedulable: no node took it in 300 seconds: 0/1 nodes are available"];
-    assert_broke(&scene, &result, "check", &says).await;
-    scene.end().await;
-}
-
-#[tokio::test]
-async fn an_account_that_is_missing() {
-    let scene = JobScene::restless().await;
-    let _kubelet = scene.runs("exit 0").await;
-    let checks = with(json!({ "EPHEMERAL_CONFIG_SERVICE_ACCOUNT": "absent" }));
-    let result = stuck(&scene, &checks, "its pod cannot be made yet", START_PATIENCE).await;
-    let says = ["check: FailedCreate: its pod cannot be made: ", "serviceaccount \"absent\" not found"];
-    assert_broke(&scene, &result, "check", &says).await;
-    scene.end().await;
-}
-
-#[tokio::test]
 async fn a_node_that_is_lost() {
     let scene = JobScene::restless().await;
     let kubelet = scene.runs(STAYS).await;
@@ -169,7 +198,8 @@ async fn a_node_that_is_lost() {
     scene.advance(START_PATIENCE);
     let answer = scene.answer(&result).await;
     // Nobody can tell what a silent node still does: its pod goes when that does.
-    until("its Job is left", async || scene.left().iter().all(|name| name.starts_with("pods/")).then_some(())).await;
+    until("its Job is left", async || scene.left().await.iter().all(|name| name.starts_with("pods/")).then_some(()))
+        .await;
     scene.cluster.delete_node(kubelet.name());
     assert_broke(&scene, &answer, "check", &["check: NodeLost: "]).await;
     scene.end().await;
@@ -213,60 +243,6 @@ async fn the_deadline_of_the_job() {
     kubelet.advance(Duration::from_secs(601));
     let answer = scene.answer(&result).await;
     assert_broke(&scene, &answer, "check", &["check: DeadlineExceeded: "]).await;
-    scene.end().await;
-}
-
-#[tokio::test]
-async fn somebody_deletes_its_pod() {
-    let scene = JobScene::new().await;
-    let kubelet = scene.runs(STAYS).await;
-    let result = scene.begin(&json!([image("check")])).await;
-    let pod = scene.running(&result, "check").await;
-    scene.api::<Pod>().delete(&pod, &DeleteParams::default()).await.unwrap();
-    let answer = scene.answer(&result).await;
-    assert_broke(&scene, &answer, "check", &["check: PodDeleted: "]).await;
-    assert_eq!(kubelet.starts(IMAGE), 1);
-    scene.end().await;
-}
-
-#[tokio::test]
-async fn somebody_deletes_its_job() {
-    let scene = JobScene::new().await;
-    let kubelet = scene.runs(STAYS).await;
-    let result = scene.begin(&json!([image("check")])).await;
-    scene.at(&result, "check", "is begun").await;
-    scene.running(&result, "check").await;
-    let name = scene.place(&result, "check").name;
-    scene.api::<Job>().delete(&name, &DeleteParams::background()).await.unwrap();
-    let answer = scene.answer(&result).await;
-    let known = ["check: its job checks/", "check: PodDeleted: ", "check: JobDeleted: "];
-    assert!(known.iter().any(|known| answer.message.starts_with(known)), "{}", answer.message);
-    assert_broke(&scene, &answer, "check", &["deleted"]).await;
-    assert_eq!(kubelet.starts(IMAGE), 1);
-    scene.end().await;
-}
-
-#[tokio::test]
-async fn somebody_cancels_it() {
-    let scene = JobScene::new().await;
-    let _kubelet = scene.runs(STAYS).await;
-    let marks = |why: &str| {
-        json!({ "metadata": {
-        "labels": { "lagoon.sh/cancelTask": "true" }, "annotations": { "lagoon.sh/cancelReason": why },
-    } })
-    };
-    let result = scene.begin(&json!([image("check")])).await;
-    scene.running(&result, "check").await;
-    scene.patch_job(&result, "check", marks("not needed")).await;
-    let answer = scene.answer(&result).await;
-    assert_broke(&scene, &answer, "check", &["check: Cancelled: it was canceled: not needed"]).await;
-
-    let result = scene.again().await;
-    let pod = scene.running(&result, "check").await;
-    let patch = Patch::Merge(marks("too dear"));
-    scene.api::<Pod>().patch(&pod, &PatchParams::default(), &patch).await.unwrap();
-    let answer = scene.answer(&result).await;
-    assert_broke(&scene, &answer, "check", &["check: Cancelled: it was canceled: too dear"]).await;
     scene.end().await;
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret, ServiceAccount};
 use kube::Resource;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde::de::DeserializeOwned;
@@ -121,6 +121,8 @@ impl JobScene {
         self::namespace(&client, namespace).await;
         let ahead_ms = Arc::new(AtomicU64::new(0));
         namespace.clone_into(&mut jobs.namespace);
+        // Other scenes may share the cluster.
+        jobs.pod.insert("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS".to_owned(), format!("scene={namespace}"));
         let cluster_of_jobs = Arc::new(connect(&cluster, &ahead_ms).await);
         let settings = Settings { jobs, cluster: Some(cluster_of_jobs), ..settings() };
         let scene = Scene::with(settings.clone(), build).await;
@@ -141,7 +143,10 @@ impl JobScene {
     pub async fn kubelet<'a>(&self, images: impl IntoIterator<Item = (&'a str, Image)>) -> Kubelet {
         let labels = [("scene".to_owned(), self.namespace.clone())].into();
         let name = format!("node-{}", self.namespace);
-        Kubelet::start_with(&self.cluster, KubeletOptions { name, labels, ..KubeletOptions::default() }, images).await
+        let mut options = KubeletOptions { name, labels, ..KubeletOptions::default() };
+        // A limit is a request where nothing else is, and jobs may use a gigabyte.
+        options.allocatable.insert("ephemeral-storage".to_owned(), "100Gi".to_owned());
+        Kubelet::start_with(&self.cluster, options, images).await
     }
 
     /// A node that has [`IMAGE`].
@@ -184,7 +189,7 @@ impl JobScene {
                 "no answer: {:#?}\n{:#?}\nleft: {:?}",
                 self.scene.hcp().task_result(result),
                 self.scene.gated(result).await,
-                self.left(),
+                self.left().await,
             ),
         }
     }
@@ -210,11 +215,6 @@ impl JobScene {
         };
         let waited = tokio::time::timeout(crate::gate::scene::PATIENCE, until(says, at)).await;
         waited.unwrap_or_else(|_| panic!("it is never told: {says}"));
-    }
-
-    /// Waits until the program of a check has written this.
-    pub async fn wrote(&self, name: &str, text: &str) {
-        until(&format!("{name} does not hold {text}"), async || self.read(name).contains(text).then_some(())).await;
     }
 
     /// Time passes in the cluster, and for whoever watches it.
@@ -283,19 +283,24 @@ impl JobScene {
     }
 
     /// What there is of jobs: Jobs, pods and Secrets of this namespace.
-    pub fn left(&self) -> Vec<String> {
-        let ours = ["jobs/", "pods/", "secrets/"].map(|kind| format!("{kind}{}/", self.namespace));
-        let left = self.cluster.left().into_iter();
-        left.filter(|name| ours.iter().any(|ours| name.starts_with(ours)))
-            .filter(|name| !name.ends_with("/kept"))
-            .collect()
+    pub async fn left(&self) -> Vec<String> {
+        if !self.cluster.is_real() {
+            let ours = ["jobs/", "pods/", "secrets/"].map(|kind| format!("{kind}{}/", self.namespace));
+            let mut left = self.cluster.left();
+            left.retain(|name| ours.iter().any(|ours| name.starts_with(ours)));
+            return left;
+        }
+        let jobs = named(&self.api::<Job>()).await;
+        [jobs, named(&self.api::<Pod>()).await, named(&self.api::<Secret>()).await].concat()
     }
 
-    /// Waits until nothing is left of any job. What a test has put there itself is called `kept`.
+    /// Waits until nothing is left of any job.
     pub async fn cleared(&self) {
-        let waiting = async || self.left().is_empty().then_some(());
+        let waiting = async || self.left().await.is_empty().then_some(());
         let cleared = tokio::time::timeout(crate::gate::scene::PATIENCE, until("something is left", waiting)).await;
-        cleared.unwrap_or_else(|_| panic!("{:?} are left", self.left()));
+        if cleared.is_err() {
+            panic!("{:?} are left", self.left().await);
+        }
     }
 
     /// The context of the run of a task result, as an operator reads it.
@@ -314,6 +319,9 @@ impl JobScene {
         for result in self.scene.hcp().all_task_results() {
             let Some(gated) = self.scene.gated(&result.id).await else { continue };
             for check in gated.admission.checks {
+                if self.cluster.is_real() {
+                    continue;
+                }
                 let jobs = self.jobs_ever(&result.id, check.name.as_str());
                 assert!(jobs.len() <= 1, "{} jobs were made for {} of {}", jobs.len(), check.name, result.id);
             }
@@ -332,6 +340,17 @@ pub fn jobs_ever(cluster: &Cluster, result: &TaskResultId, check: &str) -> BTree
     let objects = all.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let uid = |object: Value| object["metadata"]["uid"].as_str().unwrap().to_owned();
     objects.filter(of_check).map(uid).collect()
+}
+
+async fn named<K>(api: &Api<K>) -> Vec<String>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
+{
+    let listed = api.list(&ListParams::default()).await.unwrap().items;
+    listed
+        .iter()
+        .map(|object| format!("{}/{}", K::plural(&()), object.meta().name.clone().unwrap_or_default()))
+        .collect()
 }
 
 /// Variables as `env -0` writes them.

@@ -30,6 +30,8 @@ async fn a_program_that_is_not_configured_says_all_that_is_missing() {
         check(function, &gate).await;
     }
     check("context-api", &format!("{table}; SLUICE_GATE_KEY is not set")).await;
+    let cluster = "SLUICE_EKS_CLUSTER is not set, there is no kubeconfig, and this runs in no pod";
+    check("job-runner", &format!("{table}; SLUICE_GATE_KEY is not set; {cluster}")).await;
     check("sweeper", table).await;
 }
 

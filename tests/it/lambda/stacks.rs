@@ -35,6 +35,13 @@ async fn the_functions_of_the_gate_wait_with_little_on_their_stacks() {
     let key = WorkKey::Check(result.clone(), "a".parse().unwrap());
     check("task-runner", &sluice_task_runner::handle(&runner, &key, now));
 
+    let kubeconfig = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/kubeconfig.json");
+    let with_cluster = settings.clone().into_iter().chain(vars(&[("SLUICE_KUBECONFIG", kubeconfig)])).collect();
+    check("job-runner, start", &sluice_job_runner::connect(&with_cluster));
+    let runner = sluice_job_runner::connect(&with_cluster).await.unwrap();
+    let key = WorkKey::Job(result.clone(), "a".parse().unwrap());
+    check("job-runner", &sluice_job_runner::handle(&runner, &key, now));
+
     check("run-task-relay, start", &sluice_run_task_relay::connect(&settings));
     let relay = sluice_run_task_relay::connect(&settings).await.unwrap();
     check("run-task-relay", &sluice_run_task_relay::handle(&relay, &WorkKey::Relay(result), now));
