@@ -79,7 +79,7 @@ pub enum FsGroup {
     /// The settings do not say.
     #[default]
     Unsaid,
-    /// None: the cluster gives one of its own, as OpenShift does, and takes no other.
+    /// None: the cluster gives one of its own, as `OpenShift` does, and takes no other.
     None,
     /// This one.
     Id(i64),
