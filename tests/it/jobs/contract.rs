@@ -11,6 +11,7 @@ use sluice_domain::gate::CheckVerdict;
 use sluice_tests::hcp::TaskResultView;
 
 use super::scene::{IMAGE, JobScene, check, image, of, script, sh, variables};
+use crate::gate::checker::body;
 use crate::gate::scene::{assert_failed, assert_passed, outcome};
 use crate::serve::client;
 
@@ -107,9 +108,7 @@ const LOOKS: &str = "env -0 > $DUMP.env; cat $SLUICE_TEST_ROOT$SLUICE_REQUEST_FI
 async fn a_program_finds_what_it_is_promised() {
     let scene = JobScene::new().await;
     let dump = scene.file("dump");
-    let verdict =
-        json!({ "data": { "type": "task-results", "attributes": { "status": "passed", "message": "mine" } } });
-    std::fs::write(scene.file("dump.verdict"), verdict.to_string()).unwrap();
+    std::fs::write(scene.file("dump.verdict"), body("passed", "mine").to_string()).unwrap();
     let image = sh(LOOKS).env("DUMP", dump.to_str().unwrap());
     let _kubelet = scene.kubelet([(IMAGE, image)]).await;
     let arguments = json!({ "threshold": "100", "note": "it's \"$(HOME)\"\nand ü" });

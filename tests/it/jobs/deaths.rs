@@ -248,16 +248,15 @@ impl Rig {
         }
         self.hcp.start_run("a", RunOptions { allow_empty_apply: true, ..RunOptions::new("gated") });
         let gated = async {
-            let dead = match &blow {
-                Blow::Cluster(_) => tokio::select! {
+            let dead = if let Blow::Cluster(_) = &blow {
+                tokio::select! {
                     biased;
                     () = self.unanswered() => true,
                     () = self.work(&first, before) => false,
-                },
-                _ => {
-                    self.work(&first, before).await;
-                    first.life.dead()
                 }
+            } else {
+                self.work(&first, before).await;
+                first.life.dead()
             };
             if dead {
                 // What the dead one had taken on is due when its leases end.

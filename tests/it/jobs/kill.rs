@@ -139,12 +139,9 @@ async fn a_server_that_is_killed_at_any_moment_has_its_program_run_once() {
     killed.runs(&result).await;
     killed.kill();
     killed.go(&result);
-    let ended = format!("\"phase\":\"Succeeded\"");
-    let before = killed.cluster.everything().matches(&ended).count();
-    until("its program does not end", async || {
-        (killed.cluster.everything().matches(&ended).count() > before).then_some(())
-    })
-    .await;
+    let ended = |killed: &Killed| killed.cluster.everything().matches("\"phase\":\"Succeeded\"").count();
+    let before = ended(&killed);
+    until("its program does not end", async || (ended(&killed) > before).then_some(())).await;
     killed.stage.restart().await;
     killed.assert_answered(&result).await;
 

@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Pod, ResourceQuota};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use sluice_job_runner::JobSettings;
 use sluice_tests::kubernetes::{Cluster, Ending};
@@ -71,7 +72,7 @@ async fn a_real_control_plane_ends_jobs_as_the_double_does() {
     }
     scene.api::<Pod>().delete(&pods[0], &DeleteParams::default()).await.unwrap();
     let job = scene.place(&result, "job").name;
-    scene.api::<k8s_openapi::api::batch::v1::Job>().delete(&job, &DeleteParams::background()).await.unwrap();
+    scene.api::<Job>().delete(&job, &DeleteParams::background()).await.unwrap();
     let marks = json!({ "metadata": { "labels": { "lagoon.sh/cancelTask": "true" } } });
     scene.patch_job(&result, "label", marks).await;
     let answer = scene.answer(&result).await;
@@ -90,5 +91,26 @@ async fn a_real_control_plane_ends_jobs_as_the_double_does() {
     }
     scene.cleared().await;
     assert_eq!(kubelet.starts(IMAGE), 3);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_real_quota_that_has_no_room_for_the_pod_is_told() {
+    let Some(scene) = scene("quota").await else { return };
+    let _kubelet = scene.runs("exit 0").await;
+    let hard = json!({ "hard": { "pods": "0" } });
+    let quota = json!({ "metadata": { "name": "none" }, "spec": hard });
+    scene.api::<ResourceQuota>().create(&PostParams::default(), &of(quota)).await.unwrap();
+    // What its controller would write.
+    let counted = Patch::Merge(json!({ "status": { "hard": hard["hard"], "used": { "pods": "0" } } }));
+    scene.api::<ResourceQuota>().patch_status("none", &PatchParams::default(), &counted).await.unwrap();
+    let result = scene.ask(&json!([check("check", json!({ "image": IMAGE, "start_seconds": 5 }))])).await;
+    assert_failed(&result);
+    let expect = "check: FailedCreate: its pod cannot be made: ";
+    assert!(
+        result.message.starts_with(expect) && result.message.contains("exceeded quota: none"),
+        "{}",
+        result.message
+    );
     scene.end().await;
 }

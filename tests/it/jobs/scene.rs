@@ -24,7 +24,7 @@ use sluice_local::host::Gate;
 use sluice_tests::hcp::TaskResultView;
 use sluice_tests::kubernetes::{Cluster, Image, Kubelet, KubeletOptions};
 
-use crate::gate::scene::{Scene, after_plan, settings, until};
+use crate::gate::scene::{PATIENCE, Scene, after_plan, settings, until};
 use crate::serve::client;
 use crate::world::{OPERATORS, Settings, add, build};
 
@@ -53,8 +53,8 @@ pub fn script(name: &str) -> Image {
 }
 
 /// A check that is a job.
-pub fn check(name: &str, job: Value) -> Value {
-    json!({ "name": name, "kind": "job", "job": job })
+pub fn check(name: &str, job: impl Into<Value>) -> Value {
+    json!({ "name": name, "kind": "job", "job": job.into() })
 }
 
 /// One that runs [`IMAGE`].
@@ -62,7 +62,7 @@ pub fn image(name: &str) -> Value {
     check(name, json!({ "image": IMAGE }))
 }
 
-/// How an adapter is to be put together that has its kubeconfig in a file, and whose clock is ahead.
+/// The adapter, with its kubeconfig from a file and a clock that can be ahead.
 pub async fn connect(cluster: &Cluster, ahead_ms: &Arc<AtomicU64>) -> Kubernetes {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config");
@@ -183,15 +183,11 @@ impl JobScene {
     /// The task result, when it is over.
     pub async fn answer(&self, result: &str) -> TaskResultView {
         let done = self.scene.hcp().task_result_done(result);
-        match tokio::time::timeout(crate::gate::scene::PATIENCE, done).await {
-            Ok(result) => result,
-            Err(_) => panic!(
-                "no answer: {:#?}\n{:#?}\nleft: {:?}",
-                self.scene.hcp().task_result(result),
-                self.scene.gated(result).await,
-                self.left().await,
-            ),
+        if let Ok(result) = tokio::time::timeout(PATIENCE, done).await {
+            return result;
         }
+        let (told, gated) = (self.scene.hcp().task_result(result), self.scene.gated(result).await);
+        panic!("no answer: {told:#?}\n{gated:#?}\nleft: {:?}", self.left().await);
     }
 
     /// What a run comes to that is asked about with these checks, when nothing is left of them.
@@ -213,7 +209,7 @@ impl JobScene {
             let progress = self.execution(result, check).await?.progress?;
             progress.message.contains(says).then_some(())
         };
-        let waited = tokio::time::timeout(crate::gate::scene::PATIENCE, until(says, at)).await;
+        let waited = tokio::time::timeout(PATIENCE, until(says, at)).await;
         waited.unwrap_or_else(|_| panic!("it is never told: {says}"));
     }
 
@@ -297,10 +293,8 @@ impl JobScene {
     /// Waits until nothing is left of any job.
     pub async fn cleared(&self) {
         let waiting = async || self.left().await.is_empty().then_some(());
-        let cleared = tokio::time::timeout(crate::gate::scene::PATIENCE, until("something is left", waiting)).await;
-        if cleared.is_err() {
-            panic!("{:?} are left", self.left().await);
-        }
+        let cleared = tokio::time::timeout(PATIENCE, until("something is left", waiting)).await;
+        assert!(cleared.is_ok(), "{:?} are left", self.left().await);
     }
 
     /// The context of the run of a task result, as an operator reads it.
