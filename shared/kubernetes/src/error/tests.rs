@@ -90,7 +90,7 @@ fn what_everybody_is_told_names_no_user_no_address_and_no_file() {
     for hidden in ["arn:aws", "10.0.0.7", "/root"] {
         assert!(!lines.contains(hidden), "{lines}");
     }
-    expect![[r#"
+    expect![[r"
         cannot create jobs.batch a in the namespace jobs: a role has to allow create on jobs.batch there to whoever Sluice is for the cluster
         the cluster does not create jobs.batch a in the namespace jobs, it says 403; whoever runs Sluice finds why in its log
         cannot create jobs.batch a in the namespace jobs: the cluster does not know who asks; the credentials are wrong or out of date
@@ -109,7 +109,7 @@ fn what_everybody_is_told_names_no_user_no_address_and_no_file() {
         cannot sign a token for the cluster; whoever runs Sluice finds why in its log
         cannot reach the cluster to create jobs.batch a in the namespace jobs; whoever runs Sluice finds why in its log
         the cluster did not answer in time, asked to create jobs.batch a in the namespace jobs
-    "#]].assert_eq(&lines);
+    "]].assert_eq(&lines);
     // What only the log has, the log has.
     assert!(answers[0].to_string().contains(USER));
 }

@@ -161,7 +161,7 @@ fn pod_of(job: &Job) -> Value {
 }
 
 /// A Deployment whose one container, `cli`, also has this.
-fn deployment_with(container: Value, more: Value) -> Deployment {
+fn deployment_with(container: &Value, more: &Value) -> Deployment {
     let mut deployment = written(&deployment());
     let pod = &mut deployment["spec"]["template"]["spec"];
     let cli = &mut pod["containers"][1];
@@ -176,9 +176,9 @@ fn a_service_that_has_lagoons_volumes_keeps_them() {
     (spec.deployer_token, spec.ssh_key) = (true, true);
     let volume = |name: &str| json!({"name": name, "secret": {"secretName": "other"}});
     let deployment = deployment_with(
-        json!({"volumeMounts": [{"name": "lagoon-sshkey", "mountPath": "/var/run/secrets/lagoon/ssh/"},
+        &json!({"volumeMounts": [{"name": "lagoon-sshkey", "mountPath": "/var/run/secrets/lagoon/ssh/"},
                                 {"name": "lagoon-deployer", "mountPath": "/elsewhere"}]}),
-        json!({"volumes": [volume("lagoon-sshkey"), volume("lagoon-deployer")]}),
+        &json!({"volumes": [volume("lagoon-sshkey"), volume("lagoon-deployer")]}),
     );
     let settings = [("EPHEMERAL_CONFIG_MAP_NAME", "tools"), ("TF_PLUGIN_CACHE_DIR", "/cache")];
     let pod = pod_of(&job(&order(&spec, &settings), Some(&deployment)).unwrap());
@@ -204,7 +204,7 @@ fn a_service_that_knows_its_project_is_told_no_other() {
         (json!([]), from.clone(), [None, None]),
         (project, from, [Some("other"), None]),
     ] {
-        let copied = deployment_with(json!({"env": env, "envFrom": env_from}), json!({}));
+        let copied = deployment_with(&json!({"env": env, "envFrom": env_from}), &json!({}));
         let pod = pod_of(&job(&order, Some(&copied)).unwrap());
         let env = pod["containers"][0]["env"].as_array().unwrap();
         let found = |name: &str| env.iter().find(|one| one["name"] == name).and_then(|one| one["value"].as_str());
@@ -221,7 +221,7 @@ fn nothing_that_a_copied_container_writes_is_its_termination_message() {
     let tells = json!({"terminationMessagePolicy": "FallbackToLogsOnError", "terminationMessagePath": "/log"});
     let mut first = tells.clone();
     first["name"] = "first".into();
-    let deployment = deployment_with(tells, json!({"initContainers": [first]}));
+    let deployment = deployment_with(&tells, &json!({"initContainers": [first]}));
     let pod = pod_of(&job(&order(&spec, &[]), Some(&deployment)).unwrap());
     assert_eq!(pod["initContainers"][0]["name"], "first");
     assert!(!pod.to_string().contains("terminationMessage"), "{pod}");
