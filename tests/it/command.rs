@@ -228,13 +228,17 @@ fn read_by_the_command() -> BTreeSet<String> {
             read.extend(variables(&std::fs::read_to_string(path).unwrap()));
         }
     }
-    for shared in
-        ["shared/lambda/src/policy.rs", "functions/state-indexer/src/config.rs", "functions/task-runner/src/config.rs"]
-    {
+    for shared in [
+        "shared/lambda/src/policy.rs",
+        "functions/state-indexer/src/config.rs",
+        "functions/task-runner/src/config.rs",
+        "functions/job-runner/src/config.rs",
+    ] {
         let text = std::fs::read_to_string(source(shared)).unwrap();
         read.extend(variables(text.split("#[cfg(test)]").next().unwrap()));
     }
-    read.retain(|name| !name.starts_with("AWS_"));
+    // What AWS and Kubernetes set themselves is not for a person to set.
+    read.retain(|name| !name.starts_with("AWS_") && name != "KUBERNETES_SERVICE_HOST");
     read
 }
 

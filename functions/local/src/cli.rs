@@ -211,9 +211,19 @@ const ENVIRONMENT: &str = "Environment:
   SLUICE_SURVEY_SECONDS         how often what no notification told is looked for [default: 300]
   SLUICE_ALLOW_UNSIGNED         true takes notifications without a signature; never on a public address
   SLUICE_GATE_KEY               what access tokens of run tasks are sealed with; needed with a real table
-  SLUICE_PUBLIC_URL             where other checkers reach Sluice [default: the address it listens on]
+  SLUICE_OPERATOR_TOKEN         tokens of people who may read and write the context of any run
+  SLUICE_PUBLIC_URL             where other checkers and jobs reach Sluice [default: the address it listens on]
   SLUICE_CHECKER_HOSTS          hosts, *.suffixes and networks that http checks may reach though they are private
   SLUICE_PLAN_BYTES_MAX         the largest plan that checks read [default: 104857600]
+  SLUICE_JOB_NAMESPACE          where jobs run, unless their settings say [default: sluice]
+  SLUICE_JOB_SETTINGS           settings of all jobs' pods, as a JSON object of texts
+  SLUICE_KUBECONFIG             a kubeconfig [default: KUBECONFIG, or ~/.kube/config]
+  SLUICE_KUBE_CONTEXT           the context in it [default: its current one]
+  SLUICE_EKS_CLUSTER            the EKS cluster where jobs run, instead of a kubeconfig's
+  SLUICE_KUBERNETES_URL         its API server endpoint
+  SLUICE_KUBERNETES_CA          its certificate authority, in base64
+  SLUICE_TASK_SSH_HOST          the SSH host that Lagoon's images are told
+  SLUICE_TASK_SSH_PORT          its port
   SLUICE_CA_BUNDLE              a file of PEM certificates to trust besides the public roots
   SLUICE_LOG                    error, warn, info, debug or trace [default: info]
   NO_COLOR                      if set, nothing is printed in colour";

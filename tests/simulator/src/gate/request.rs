@@ -11,7 +11,7 @@ use sluice_domain::ports::StoredTask;
 use sluice_hcp::signature::{RUN_TASK_HEADER, sign};
 use sluice_hcp::wire::callback;
 
-use crate::gate::scenario::{Ask, CheckSpec, Standing, TaskSpec};
+use crate::gate::scenario::{Act, Ask, CheckSpec, Standing, TaskSpec};
 
 /// Where HCP Terraform is.
 pub const ADDRESS: &str = "https://tfe.example";
@@ -69,8 +69,12 @@ pub fn stored(number: usize, task: &TaskSpec) -> StoredTask {
 fn defined(number: usize, check: &CheckSpec) -> Value {
     let needs: Vec<String> = check.needs.iter().map(|need| format!("c{need}")).collect();
     let stages = if check.elsewhere { vec!["pre_plan"] } else { vec!["post_plan"] };
+    // Whoever is handed on answers for itself.
+    let handed_on = check.turns.iter().any(|turn| matches!(turn.act, Act::HandOn(_)));
+    let (kind, of_kind, value) =
+        if handed_on { ("http", "url", "https://checker.example") } else { ("rego", "policy", "any") };
     json!({
-        "name": format!("c{number}"), "kind": "rego", "policy": "any", "needs": needs, "stages": stages,
+        "name": format!("c{number}"), "kind": kind, of_kind: value, "needs": needs, "stages": stages,
         "enforcement": if check.advisory { "advisory" } else { "mandatory" },
         "on_error": if check.lenient { "pass" } else { "fail" }, "timeout_seconds": check.timeout,
     })
