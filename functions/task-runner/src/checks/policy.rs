@@ -27,7 +27,7 @@ impl<S: FactStore + Definitions + ContextStore> Checks<S> {
         let namespaces = Namespaces(namespaces.iter().cloned().collect());
         let run = run(asked.request());
         let context = self.store.context(&asked.request().run).await?.document;
-        // A number may be larger than policies can tell.
+        // It was looked at when it was sent, so only one that was kept badly is refused here.
         let context = serde_json::from_str(context.as_str()).map_err(CheckError::Context)?;
         // It is never closed.
         let _turn = self.evaluations.acquire().await.ok();
