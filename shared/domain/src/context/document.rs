@@ -100,6 +100,18 @@ impl Document {
         self.combined(members, Depth::Top)
     }
 
+    /// The document with `value` as it is, nulls and all, under `name` of its member `member`, which becomes an object if
+    /// it is none. What else is there keeps its text.
+    pub fn put_in(&self, member: &str, name: &str, value: &Self) -> Result<Self, DocumentError> {
+        check_values(&value.0, 2)?;
+        self.combined(&Self::of(member, &Self::of(name, value)), Depth::Second)
+    }
+
+    /// A document of one member.
+    fn of(name: &str, value: &Self) -> Self {
+        Self(format!("{{{}:{}}}", serde_json::Value::from(name), value.0.trim()))
+    }
+
     fn combined(&self, with: &Self, depth: Depth) -> Result<Self, DocumentError> {
         let mut text = String::with_capacity(self.0.len() + with.0.len());
         combine(Some(&self.0), &with.0, depth, &mut text)?;

@@ -149,6 +149,40 @@ fn numbers_are_kept_that_a_double_can_stand_for() {
 }
 
 #[test]
+fn what_is_put_in_is_there_as_it_is() {
+    for (original, value, expect) in [
+        (r"{}", r#"{"a":null}"#, r#"{"m":{"\"n":{"a":null}}}"#),
+        (
+            r#"{"m":{"o":{"a":1.50}},"z":0}"#,
+            r#"{"b":{"c":null}}"#,
+            r#"{"m":{"o":{"a":1.50},"\"n":{"b":{"c":null}}},"z":0}"#,
+        ),
+        (
+            r#"{"m":{"\u0022n":{"a":1},"o":null}}"#,
+            " {\n} ",
+            r#"{"m":{"\u0022n":{
+},"o":null}}"#,
+        ),
+        (r#"{"m":[1],"z":null}"#, r"{}", r#"{"m":{"\"n":{}},"z":null}"#),
+        (r#"{"m":null}"#, r#"{"m":{"\"n":1}}"#, r#"{"m":{"\"n":{"m":{"\"n":1}}}}"#),
+        (r#"{"m":{"o":1},"m":{"p":2}}"#, r"{}", r#"{"m":{"p":2,"\"n":{}}}"#),
+    ] {
+        let expect = expect.replace(r"{\n}", "{\n}");
+        assert_eq!(document(original).put_in("m", "\"n", &document(value)).unwrap().as_str(), expect, "{original}");
+    }
+}
+
+#[test]
+fn what_is_put_in_has_the_bounds_of_a_document() {
+    let deep = |depth: usize| document(&format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth)));
+    let put = deep(3).put_in("m", "n", &deep(DEPTH_MAX - 2)).unwrap();
+    assert_eq!(Document::parse(put.as_str().as_bytes()), Ok(put));
+    assert_eq!(deep(3).put_in("m", "n", &deep(DEPTH_MAX - 1)), Err(DocumentError::TooDeep));
+    let large = document(&format!(r#"{{"a":"{}"}}"#, "x".repeat(CONTEXT_BYTES_MAX - 8)));
+    assert_eq!(document("{}").put_in("m", "n", &large), Err(DocumentError::TooLarge));
+}
+
+#[test]
 fn the_result_of_a_merge_has_the_same_bounds() {
     let half = |name: &str| document(&format!(r#"{{"{name}":"{}"}}"#, "x".repeat(CONTEXT_BYTES_MAX / 2)));
     assert_eq!(half("a").merge(&half("b")), Err(DocumentError::TooLarge));
@@ -196,8 +230,16 @@ proptest! {
         prop_assert_eq!(merged.merge(&second).unwrap(), merged, "once more changes nothing");
 
         let put: Value = serde_json::from_str(first.put(&second).unwrap().as_str()).unwrap();
-        let mut expect = original;
+        let mut expect = original.clone();
         expect.as_object_mut().unwrap().extend(patch.as_object().unwrap().clone());
+        prop_assert_eq!(put, expect);
+
+        let put: Value = serde_json::from_str(first.put_in("a", "b", &second).unwrap().as_str()).unwrap();
+        let mut expect = original;
+        if !expect["a"].is_object() {
+            expect["a"] = json!({});
+        }
+        expect["a"]["b"] = patch;
         prop_assert_eq!(put, expect);
     }
 
