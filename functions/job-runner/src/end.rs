@@ -5,7 +5,7 @@ use std::time::Duration;
 use sluice_aws::change_context;
 use sluice_domain::context::{Document, DocumentError};
 use sluice_domain::gate::{CheckVerdict, Ended, Level, Outcome, Tag};
-use sluice_domain::ports::{Cluster, ContextStore, JobEnd, JobExit, JobPlace, Kept, Output, StoreError};
+use sluice_domain::ports::{Cluster, ContextKey, ContextStore, JobEnd, JobExit, JobPlace, Kept, Output, StoreError};
 use sluice_domain::{CheckName, chain};
 use sluice_runner::Asked;
 use tracing::{info, warn};
@@ -76,8 +76,9 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
     /// of it under the check's name. Whoever writes at the same time loses nothing.
     async fn keep(&self, asked: Asked<'_>, data: &TaskData) -> Option<Outcome> {
         let (run, check) = (&asked.request().run, &asked.check.name);
+        let of = ContextKey::of(asked.request());
         let change = |kept: &Kept| Ok::<_, NotKept>(with_data(&kept.document, check, &data.document)?);
-        let error = change_context(&self.store, run, CONTEXT_PATIENCE, asked.now, change).await.err()?;
+        let error = change_context(&self.store, &of, CONTEXT_PATIENCE, asked.now, change).await.err()?;
         warn!(run.id = %run, check = %check, "what check {check} left is not in the context of {run}: {}", chain(&error));
         Some(not_kept(format!("What it left in lagoon.sh/taskData is not in the run's context: {error}")))
     }

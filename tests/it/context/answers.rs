@@ -15,7 +15,8 @@ async fn a_context_is_read_replaced_and_changed() {
     assert_eq!(nothing.tag(), "\"0\"");
     assert_eq!(nothing.document(), "{}");
 
-    let sent = "{ \"slackThreadId\": \"1700000000.000100\",\n \"n\": 1.50, \"é\": [ 123456789012345678901234567890 ] }\n";
+    let sent =
+        "{ \"slackThreadId\": \"1700000000.000100\",\n \"n\": 1.50, \"é\": [ 123456789012345678901234567890 ] }\n";
     let posted = check.post(sent).await;
     assert_eq!(posted.tag(), "\"1\"");
     assert_eq!(posted.document(), sent);
