@@ -19,7 +19,7 @@ use sluice_domain::{RunId, RunReport, Standing, Timestamp, WorkKey, Workspace, c
 use tracing::warn;
 
 use crate::commit::at_version;
-use crate::keys::{CLAIM, Key, beyond_claims_of, claims, number, string};
+use crate::keys::{CLAIM, Key, PART, SK, beyond_claims_of, claims, context, number, string};
 use crate::table::{Fields, Item, Table, store_error};
 
 pub use change::{PATIENCE, Patience, change_context};
@@ -122,7 +122,7 @@ impl ContextStore for Table {
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         let text = document.as_str();
-        let generation = generation();
+        let generation = generation(version + 1);
         let parts = if text.len() > INLINE_BYTES_MAX { cut(text) } else { Vec::new() };
         let writes = parts.iter().enumerate().map(|(part, text)| {
             let put = self.put_item(&Key::context_part(of, &generation, part)).item("body", string(*text));
@@ -155,6 +155,8 @@ impl ContextStore for Table {
                     self.drop_items(of, keys(of, &generation, parts.len())).await;
                     return Err(StoreError::Conflict);
                 }
+                // What the head was before went with the answer.
+                self.drop_parts_before(of, version + 1).await;
             }
         }
         Ok(version + 1)
@@ -181,6 +183,36 @@ impl Table {
             Ok(Some(text))
         } else {
             Err(fields.unreadable(format!("it has {} bytes instead of {}", text.len(), head.bytes)))
+        }
+    }
+
+    /// Deletes the parts that were written for versions before `version`, which is there: none of them can count again,
+    /// whoever wrote them.
+    async fn drop_parts_before(&self, of: &ContextKey, version: u64) {
+        let mut start = None;
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :version")
+                .expression_attribute_values(":pk", string(context(of)))
+                .expression_attribute_values(":first", string(PART))
+                .expression_attribute_values(":version", string(format!("{PART}{}", versioned(version))))
+                .projection_expression(SK)
+                .set_exclusive_start_key(start);
+            let page = match query.send().await {
+                Ok(page) => page,
+                Err(error) => return stays(of, &store_error("to find parts of a context", error)),
+            };
+            let sorted = page.items().iter().filter_map(|item| Fields::new(item).maybe_text(SK));
+            let keys = sorted.map(|sk| Key { pk: context(of), sk: sk.to_owned() }).collect();
+            self.drop_items(of, keys).await;
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return;
+            }
         }
     }
 
@@ -239,9 +271,14 @@ fn stays(of: &ContextKey, error: &StoreError) {
     warn!(run.id = %run, "parts of an older context of {run} in {workspace} stay for a while: {why}");
 }
 
-/// A name for parts that nobody else has used or will use.
-fn generation() -> String {
-    u128::from_be_bytes(random()).to_string()
+/// A name for parts that nobody else has used or will use, in the order of the versions that they are for.
+fn generation(version: u64) -> String {
+    format!("{}-{}", versioned(version), u128::from_be_bytes(random()))
+}
+
+/// A version as text that sorts like it.
+fn versioned(version: u64) -> String {
+    format!("{version:020}")
 }
 
 fn random<const BYTES: usize>() -> [u8; BYTES] {

@@ -28,7 +28,7 @@ pub(crate) const TOKEN: &str = "TOKEN";
 pub(crate) const CLAIM: &str = "WORKSPACE#";
 
 /// Sort keys of a context.
-const PART: &str = "PART#";
+pub(crate) const PART: &str = "PART#";
 const HEAD: &str = "HEAD";
 
 /// The partitions of what a person defines.
@@ -165,7 +165,7 @@ pub(crate) fn claims(run: &RunId) -> String {
 }
 
 /// The partition of a context.
-fn context(of: &ContextKey) -> String {
+pub(crate) fn context(of: &ContextKey) -> String {
     format!("CONTEXT#{of}")
 }
 
