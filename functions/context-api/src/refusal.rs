@@ -46,7 +46,7 @@ pub(crate) enum Refusal {
 /// What is said of the table.
 fn told(error: &StoreError) -> &'static str {
     match error {
-        StoreError::Conflict => "too many write this context at the same time: nothing was written, so try again",
+        StoreError::Conflict => "too many write this context at the same time: read it and try again",
         error if error.fault() == Fault::Permanent => {
             "the context cannot be read or written: whoever operates Sluice finds the reason in the log of context-api"
         }
