@@ -2,6 +2,7 @@
 
 mod answers;
 mod failing;
+mod forged;
 mod leaks;
 mod policies;
 pub mod scene;

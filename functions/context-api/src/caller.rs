@@ -8,8 +8,8 @@ use http::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use sluice_domain::gate::Stage;
-use sluice_domain::ports::{ContextStore, GateStore};
-use sluice_domain::{CheckName, RunId, TaskResultId};
+use sluice_domain::ports::{ContextKey, ContextStore, GateStore};
+use sluice_domain::{CheckName, RunId, TaskResultId, Workspace};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::ContextApi;
@@ -50,7 +50,7 @@ pub(crate) enum Caller {
     /// A person.
     Operator,
     /// A check that runs.
-    Check { result: TaskResultId, check: CheckName, stage: Stage },
+    Check { result: TaskResultId, check: CheckName, stage: Stage, workspace: Workspace },
 }
 
 impl Caller {
@@ -89,10 +89,42 @@ pub(crate) async fn caller<S: GateStore + ContextStore>(
         && gated.state.verdict.is_none()
         && gated.state.end.is_none()
         && gated.execution(&claims.check).end.is_none();
-    if !waits || gated.admission.request.run != *run {
+    let request = gated.admission.request;
+    if !waits || request.run != *run {
         return Err(Refusal::Ended);
     }
-    Ok(Caller::Check { result: claims.result, check: claims.check, stage: gated.admission.request.stage })
+    let (stage, workspace) = (request.stage, request.workspace);
+    Ok(Caller::Check { result: claims.result, check: claims.check, stage, workspace })
+}
+
+/// The context of `run` that the caller means. For a check it is that of the workspace in which its task was asked. A person
+/// names the run alone, and requests say of runs what they like: where they name more than one workspace, HCP Terraform's
+/// news of the run tell, and where those do not either, nobody is to guess.
+pub(crate) async fn meant<S: ContextStore>(
+    api: &ContextApi<S>,
+    run: &RunId,
+    caller: &Caller,
+) -> Result<ContextKey, Refusal> {
+    let key = |workspace: &Workspace| ContextKey { workspace: workspace.clone(), run: run.clone() };
+    if let Caller::Check { workspace, .. } = caller {
+        return Ok(key(workspace));
+    }
+    let claims = api.store.context_workspaces(run).await?;
+    match claims.as_slice() {
+        [] => return Err(Refusal::Unknown),
+        [only] => return Ok(key(only)),
+        _ => {}
+    }
+    let mut heard = Vec::new();
+    for of in claims.iter().map(key) {
+        if api.store.context_standing(&of).await?.is_some() {
+            heard.push(of);
+        }
+    }
+    match (heard.pop(), heard.is_empty()) {
+        (Some(of), true) => Ok(of),
+        _ => Err(Refusal::Claimed(claims)),
+    }
 }
 
 /// The token of a request, if it has one.

@@ -5,6 +5,7 @@ mod conditions;
 mod config;
 mod refusal;
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,12 +13,12 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use sluice_aws::{GateKeys, Patience, change_context};
 use sluice_domain::context::{CONTEXT_BYTES_MAX, Document, DocumentError};
-use sluice_domain::ports::{ContextStore, GateStore, Kept, StoreError};
-use sluice_domain::{RunId, Timestamp, chain};
+use sluice_domain::ports::{ContextKey, ContextStore, GateStore, Kept, StoreError};
+use sluice_domain::{RunId, Standing, Timestamp, chain};
 use sluice_lambda::http::empty;
 use tracing::{error, info, warn};
 
-use caller::{Caller, caller};
+use caller::{Caller, caller, meant};
 use conditions::{Conditions, etag};
 use refusal::Refusal;
 
@@ -47,7 +48,9 @@ where
 {
     let Some(run) = run(request.uri().path()) else { return Refusal::Path.response() };
     let mut who = None;
-    match answered(api, &run, &request, now, &mut who).await {
+    // Boxed, as the compiler's patience with futures in each other ends somewhere below the SDK.
+    let answered: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(answered(api, &run, &request, now, &mut who));
+    match answered.await {
         Ok(response) => {
             let (status, who) = (response.status().as_u16(), who.as_ref().map(ToString::to_string).unwrap_or_default());
             let (method, sent, bytes) = (request.method(), request.body().len(), response.body().len());
@@ -87,28 +90,25 @@ where
         return Err(Refusal::Method);
     }
     let who = who.insert(caller(api, run, request).await?);
+    let of = meant(api, run, who).await?;
     let conditions = Conditions::of(request.headers());
     if matches!(*method, Method::GET | Method::HEAD) {
-        // There is a check of a run only where a task of it was asked.
-        if *who == Caller::Operator {
-            api.store.context_run(run).await?.ok_or(Refusal::Unknown)?;
-        }
-        let kept = api.store.context(run).await?;
+        let kept = api.store.context(&of).await?;
         return match (conditions.met_by(kept.version), conditions.known(kept.version)) {
             (false, _) => Err(Refusal::Changed),
             (true, true) => Ok(tagged(empty(StatusCode::NOT_MODIFIED), kept.version)),
             (true, false) => Ok(shown(kept)),
         };
     }
-    let asked = api.store.context_run(run).await?.ok_or(Refusal::Unknown)?;
-    if !asked.live && !who.outlives_the_run() {
+    let over = api.store.context_standing(&of).await?.is_some_and(Standing::ended);
+    if over && !who.outlives_the_run() {
         return Err(Refusal::Over);
     }
     let body = Document::parse(request.body()).map_err(Refusal::Body)?;
     let written = if *method == Method::POST {
-        replace(api, run, body, &conditions, now).await
+        replace(api, &of, body, &conditions, now).await
     } else {
-        merge(api, run, &body, &conditions, now).await
+        merge(api, &of, &body, &conditions, now).await
     };
     written.map(shown)
 }
@@ -116,16 +116,16 @@ where
 /// Puts a document in the place of whatever is there by then.
 async fn replace<S: ContextStore>(
     api: &ContextApi<S>,
-    run: &RunId,
+    of: &ContextKey,
     document: Document,
     conditions: &Conditions<'_>,
     now: Timestamp,
 ) -> Result<Kept, Refusal> {
     let mut patience = Patience::new(api.patience);
     loop {
-        let version = api.store.context_version(run).await?;
+        let version = api.store.context_version(of).await?;
         check(conditions, version)?;
-        match api.store.put_context(run, &document, version, now).await {
+        match api.store.put_context(of, &document, version, now).await {
             Err(StoreError::Conflict) if patience.wait().await => {}
             written => return Ok(Kept { version: written?, document }),
         }
@@ -135,7 +135,7 @@ async fn replace<S: ContextStore>(
 /// Changes the document by a merge patch.
 async fn merge<S: ContextStore>(
     api: &ContextApi<S>,
-    run: &RunId,
+    of: &ContextKey,
     patch: &Document,
     conditions: &Conditions<'_>,
     now: Timestamp,
@@ -145,10 +145,10 @@ async fn merge<S: ContextStore>(
         kept.document.merge(patch).map_err(|error| match error {
             error @ DocumentError::TooLarge => Refusal::Result(error),
             // The patch was looked at, so it is the other.
-            error => StoreError::Unreadable { key: format!("CONTEXT#{run}"), detail: error.to_string() }.into(),
+            error => StoreError::Unreadable { key: format!("CONTEXT#{of}"), detail: error.to_string() }.into(),
         })
     };
-    change_context(&api.store, run, api.patience, now, change).await
+    change_context(&api.store, of, api.patience, now, change).await
 }
 
 /// A change of what the sender does not know, or knows to be another, is not made.

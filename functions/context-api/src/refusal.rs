@@ -6,7 +6,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTI
 use http::{HeaderValue, Response, StatusCode};
 use sluice_domain::context::DocumentError;
 use sluice_domain::ports::StoreError;
-use sluice_domain::{Classify, Fault};
+use sluice_domain::{Classify, Fault, Workspace};
 
 /// How long to wait before asking again, in seconds: while others write, and where a person has to act first.
 const RETRY_SECONDS: u16 = 1;
@@ -29,6 +29,8 @@ pub(crate) enum Refusal {
     AnotherRun,
     #[error("no task of Sluice's was asked about this run: attach one to its workspace, or look at the id")]
     Unknown,
+    #[error("{}", claimed(.0))]
+    Claimed(Vec<Workspace>),
     #[error("the run is over: its context can be read, and is not written any more")]
     Over,
     #[error("the context is at another version than If-Match or If-None-Match allow: read it and try again")]
@@ -44,12 +46,22 @@ pub(crate) enum Refusal {
 /// What is said of the table.
 fn told(error: &StoreError) -> &'static str {
     match error {
-        StoreError::Conflict => "too many write this context at the same time: nothing was written, so try again",
+        StoreError::Conflict => "too many write this context at the same time: read it and try again",
         error if error.fault() == Fault::Permanent => {
             "the context cannot be read or written: whoever operates Sluice finds the reason in the log of context-api"
         }
         _ => "the context cannot be read or written just now: try again",
     }
+}
+
+/// What is said of a run that more than one workspace is said to have.
+fn claimed(workspaces: &[Workspace]) -> String {
+    let names: Vec<_> = workspaces.iter().map(ToString::to_string).collect();
+    format!(
+        "tasks were asked about this run in more than one workspace, and no notification, or more than one, tells which of \
+         them has it: {}",
+        names.join(", "),
+    )
 }
 
 impl Refusal {
@@ -59,7 +71,7 @@ impl Refusal {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoToken | Self::Token | Self::Ended => StatusCode::UNAUTHORIZED,
             Self::AnotherRun => StatusCode::FORBIDDEN,
-            Self::Over => StatusCode::CONFLICT,
+            Self::Over | Self::Claimed(_) => StatusCode::CONFLICT,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
             Self::Body(DocumentError::TooLarge) | Self::Result(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(_) => StatusCode::BAD_REQUEST,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sluice_aws::change_context;
 use sluice_domain::context::{Document, DocumentError};
 use sluice_domain::gate::{CheckVerdict, Ended, Level, Outcome, Tag};
-use sluice_domain::ports::{Cluster, ContextStore, JobEnd, JobExit, JobPlace, Kept, Output, StoreError};
+use sluice_domain::ports::{Cluster, ContextKey, ContextStore, JobEnd, JobExit, JobPlace, Kept, Output, StoreError};
 use sluice_domain::{CheckName, chain};
 use sluice_runner::Asked;
 use tracing::{info, warn};
@@ -13,6 +13,9 @@ use tracing::{info, warn};
 use crate::output::{Shown, masked};
 use crate::task_data::{self, TaskData};
 use crate::{Jobs, verdict};
+
+/// The member of the context that has a copy of what each check handed back.
+const COPIES: &str = "taskData";
 
 /// How long a job's end waits for others who write to the same context.
 const CONTEXT_PATIENCE: Duration = Duration::from_secs(10);
@@ -80,12 +83,9 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
     /// of it under the check's name. Whoever writes at the same time loses nothing.
     async fn keep(&self, asked: Asked<'_>, data: &TaskData) -> Option<Outcome> {
         let (run, check) = (&asked.request().run, &asked.check.name);
-        let (gone, copy) = (copy_of(check, &Document::empty(), true), copy_of(check, &data.document, false));
-        let change = |kept: &Kept| {
-            let document = kept.document.put(&data.document)?.merge(&gone)?.merge(&copy)?;
-            Ok::<_, NotKept>(document)
-        };
-        let error = change_context(&self.store, run, CONTEXT_PATIENCE, asked.now, change).await.err()?;
+        let of = ContextKey::of(asked.request());
+        let change = |kept: &Kept| Ok::<_, NotKept>(with_data(&kept.document, check, &data.document)?);
+        let error = change_context(&self.store, &of, CONTEXT_PATIENCE, asked.now, change).await.err()?;
         warn!(run.id = %run, check = %check, "what check {check} left is not in the context of {run}: {}", chain(&error));
         Some(not_kept(format!("What it left in lagoon.sh/taskData is not in the run's context: {error}")))
     }
@@ -102,10 +102,11 @@ enum NotKept {
     Store(#[from] StoreError),
 }
 
-/// A patch of the context that puts a check's task data under its name, or takes it away.
-fn copy_of(check: &CheckName, data: &Document, away: bool) -> Document {
-    let data = if away { "null" } else { data.as_str() };
-    Document::kept(format!(r#"{{"taskData":{{"{check}":{data}}}}}"#))
+/// A context with what a check handed back: its members, and all of it as it is under the check's name. A member of the
+/// name of those copies is only in the copy, as it would take the place of what other checks left.
+fn with_data(context: &Document, check: &CheckName, data: &Document) -> Result<Document, DocumentError> {
+    let members = data.merge(&Document::kept(format!(r#"{{"{COPIES}":null}}"#)))?;
+    context.put(&members)?.put_in(COPIES, check.as_str(), data)
 }
 
 /// What a program wrote, as an outcome.
@@ -122,4 +123,38 @@ fn outcomes(shown: &Shown) -> Vec<Outcome> {
 fn not_kept(description: String) -> Outcome {
     let tags = vec![Tag::new("Status", "Not kept", Level::Warning)];
     Outcome { id: "task-data".to_owned(), description, tags, ..Outcome::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(context: &str, data: &str, expect: &str) {
+        let document = |text: &str| Document::parse(text.as_bytes()).unwrap();
+        let with = with_data(&document(context), &"scan".parse().unwrap(), &document(data)).unwrap();
+        assert_eq!(with.as_str(), expect);
+    }
+
+    #[test]
+    fn what_a_job_hands_back_is_kept_as_it_is_and_takes_nothing_of_other_checks_away() {
+        check("{}", r#"{"a":{"b":null}}"#, r#"{"a":{"b":null},"taskData":{"scan":{"a":{"b":null}}}}"#);
+        check(
+            r#"{"a":{"c":1},"taskData":{"cost":{"x":1},"scan":{"old":1}}}"#,
+            r#"{"a":2}"#,
+            r#"{"a":2,"taskData":{"cost":{"x":1},"scan":{"a":2}}}"#,
+        );
+        for data in [r#"{"taskData":{"cost":null}}"#, r#"{"taskData":7}"#, r#"{"taskData":null}"#] {
+            let expect = format!(r#"{{"taskData":{{"cost":{{"x":1}},"scan":{data}}}}}"#);
+            check(r#"{"taskData":{"cost":{"x":1}}}"#, data, &expect);
+        }
+        check(r#"{"taskData":"a text"}"#, "{}", r#"{"taskData":{"scan":{}}}"#);
+    }
+
+    #[test]
+    fn what_would_lie_too_deep_is_not_kept() {
+        let data = Document::parse(format!("{}1{}", r#"{"a":"#.repeat(100), "}".repeat(100)).as_bytes()).unwrap();
+        let with = with_data(&Document::empty(), &"scan".parse().unwrap(), &data);
+        assert_eq!(with, Err(DocumentError::TooDeep));
+    }
 }

@@ -14,12 +14,12 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use futures_util::future::{join_all, try_join_all};
 use ring::rand::{SecureRandom, SystemRandom};
 use sluice_domain::context::Document;
-use sluice_domain::ports::{ContextRun, ContextStore, Kept, StoreError};
-use sluice_domain::{RunId, RunReport, Timestamp, WorkKey, chain};
+use sluice_domain::ports::{ContextKey, ContextStore, Kept, StoreError};
+use sluice_domain::{RunId, RunReport, Standing, Timestamp, WorkKey, Workspace, chain};
 use tracing::warn;
 
 use crate::commit::at_version;
-use crate::keys::{ASKED, Key, context, number, string};
+use crate::keys::{CLAIM, Key, PART, SK, beyond_claims_of, claims, context, number, string};
 use crate::table::{Fields, Item, Table, store_error};
 
 pub use change::{PATIENCE, Patience, change_context};
@@ -42,38 +42,61 @@ const PART_BYTES_MAX: usize = 350_000;
 /// How often a head is read whose parts are gone by the time they are asked for.
 const ROUNDS_MAX: usize = 8;
 
+/// How many claims to a run are read at a time: those of a stage or of a few.
+const CLAIMS_PAGE: i32 = 50;
+
+/// How many workspaces that claim a run are looked for, roughly. Two are one too many already.
+const CLAIMS_MAX: usize = 32;
+
+const LOOK_UP: &str = "to look a run up";
 const READ: &str = "to read a run's context";
 const WRITE: &str = "to write a run's context";
 
 impl ContextStore for Table {
-    async fn context_run(&self, run: &RunId) -> Result<Option<ContextRun>, StoreError> {
-        const ACTION: &str = "to look a run up";
-        let asked = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :asked)")
-            .expression_attribute_values(":pk", string(context(run)))
-            .expression_attribute_values(":asked", string(ASKED))
-            .limit(1);
-        let page = asked.send().await.map_err(|error| store_error(ACTION, error))?;
-        let Some(item) = page.items().first() else { return Ok(None) };
-        let workspace = Fields::new(item).body()?;
-        let news = WorkKey::Run(workspace, run.clone());
-        let heard = self.get(&Key::work(&news), ACTION).await?;
-        let heard: Option<RunReport> = heard.map(|item| Fields::new(&item).body()).transpose()?;
-        let WorkKey::Run(workspace, _) = news else { return Ok(None) };
-        Ok(Some(ContextRun { workspace, live: heard.is_none_or(|report| !report.standing.ended()) }))
+    async fn context_workspaces(&self, run: &RunId) -> Result<Vec<Workspace>, StoreError> {
+        let mut found: Vec<Workspace> = Vec::new();
+        let mut after = CLAIM.to_owned();
+        // One page has them all, unless somebody says more than there is to say.
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk AND sk > :after")
+                .expression_attribute_values(":pk", string(claims(run)))
+                .expression_attribute_values(":after", string(&after))
+                .limit(CLAIMS_PAGE);
+            let page = query.send().await.map_err(|error| store_error(LOOK_UP, error))?;
+            for item in page.items() {
+                let workspace = Fields::new(item).body()?;
+                if found.last() != Some(&workspace) {
+                    found.push(workspace);
+                }
+            }
+            match found.last() {
+                Some(last) if page.last_evaluated_key().is_some() && found.len() < CLAIMS_MAX => {
+                    after = beyond_claims_of(last);
+                }
+                _ => return Ok(found),
+            }
+        }
     }
 
-    async fn context(&self, run: &RunId) -> Result<Kept, StoreError> {
-        let key = Key::context_head(run);
+    async fn context_standing(&self, of: &ContextKey) -> Result<Option<Standing>, StoreError> {
+        let news = Key::work(&WorkKey::Run(of.workspace.clone(), of.run.clone()));
+        let Some(item) = self.get(&news, LOOK_UP).await? else { return Ok(None) };
+        let report: RunReport = Fields::new(&item).body()?;
+        Ok(Some(report.standing))
+    }
+
+    async fn context(&self, of: &ContextKey) -> Result<Kept, StoreError> {
+        let key = Key::context_head(of);
         let mut without_parts = None;
         for _ in 0..ROUNDS_MAX {
             let Some(item) = self.get(&key, READ).await? else { return Ok(Kept::default()) };
             let head = Head::of(&item)?;
-            if let Some(text) = self.text(run, &head, &item).await? {
+            if let Some(text) = self.text(of, &head, &item).await? {
                 return Ok(Kept { document: Document::kept(text), version: head.version });
             }
             // Another write may have taken their place. If none has, they are lost.
@@ -84,31 +107,31 @@ impl ContextStore for Table {
         Err(StoreError::Conflict)
     }
 
-    async fn context_version(&self, run: &RunId) -> Result<u64, StoreError> {
+    async fn context_version(&self, of: &ContextKey) -> Result<u64, StoreError> {
         let request = self.client.get_item().table_name(&self.name).consistent_read(true);
-        let request = request.set_key(Some(Key::context_head(run).attributes().into()));
+        let request = request.set_key(Some(Key::context_head(of).attributes().into()));
         let output = request.projection_expression("version").send().await.map_err(|error| store_error(READ, error))?;
         output.item().map_or(Ok(0), |item| Fields::new(item).number("version"))
     }
 
     async fn put_context(
         &self,
-        run: &RunId,
+        of: &ContextKey,
         document: &Document,
         version: u64,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         let text = document.as_str();
-        let generation = generation();
+        let generation = generation(version + 1);
         let parts = if text.len() > INLINE_BYTES_MAX { cut(text) } else { Vec::new() };
         let writes = parts.iter().enumerate().map(|(part, text)| {
-            let put = self.put_item(&Key::context_part(run, &generation, part)).item("body", string(*text));
+            let put = self.put_item(&Key::context_part(of, &generation, part)).item("body", string(*text));
             put.item("expires_at", number(now.seconds() + PART_SECONDS)).send()
         });
         try_join_all(writes).await.map_err(|error| store_error(WRITE, error))?;
 
         let head = self
-            .put_item(&Key::context_head(run))
+            .put_item(&Key::context_head(of))
             .item("version", number(version + 1))
             .item("generation", string(&generation))
             .item("parts", number(parts.len() as u64))
@@ -120,7 +143,7 @@ impl ContextStore for Table {
         let head = if parts.is_empty() { head.item("body", string(text)) } else { head };
         let head = if version == 0 { head } else { head.expression_attribute_values(":version", number(version)) };
         match head.send().await {
-            Ok(output) => self.drop_parts_of(run, output.attributes()).await,
+            Ok(output) => self.drop_items(of, keys_before(of, output.attributes())).await,
             Err(error) => {
                 let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
                     // It may have been written: its parts may be those that count.
@@ -129,9 +152,11 @@ impl ContextStore for Table {
                 // The SDK tries again where an answer was lost, and then meets its own write.
                 let winner = failed.item().and_then(|head| Fields::new(head).maybe_text("generation"));
                 if winner != Some(&generation) {
-                    self.drop_parts(run, &generation, parts.len()).await;
+                    self.drop_items(of, keys(of, &generation, parts.len())).await;
                     return Err(StoreError::Conflict);
                 }
+                // What the head was before went with the answer.
+                self.drop_parts_before(of, version + 1).await;
             }
         }
         Ok(version + 1)
@@ -140,13 +165,13 @@ impl ContextStore for Table {
 
 impl Table {
     /// The text of a document; None if parts of it are gone.
-    async fn text(&self, run: &RunId, head: &Head, item: &Item) -> Result<Option<String>, StoreError> {
+    async fn text(&self, of: &ContextKey, head: &Head, item: &Item) -> Result<Option<String>, StoreError> {
         let fields = Fields::new(item);
         let text = if head.parts == 0 {
             fields.text("body")?.to_owned()
         } else {
-            let keys: Vec<Key> = (0..head.parts).map(|part| Key::context_part(run, &head.generation, part)).collect();
-            let items = try_join_all(keys.iter().map(|key| self.get(key, READ))).await?;
+            let items =
+                try_join_all(keys(of, &head.generation, head.parts).iter().map(|key| self.get(key, READ))).await?;
             let Some(items) = items.into_iter().collect::<Option<Vec<Item>>>() else { return Ok(None) };
             let mut text = String::with_capacity(head.bytes);
             for item in &items {
@@ -161,22 +186,43 @@ impl Table {
         }
     }
 
-    /// Deletes the parts that a head had which is no more.
-    async fn drop_parts_of(&self, run: &RunId, head: Option<&HashMap<String, AttributeValue>>) {
-        if let Some(Ok(head)) = head.filter(|head| !head.is_empty()).map(Head::of) {
-            self.drop_parts(run, &head.generation, head.parts).await;
+    /// Deletes the parts that were written for versions before `version`, which is there: none of them can count again,
+    /// whoever wrote them.
+    async fn drop_parts_before(&self, of: &ContextKey, version: u64) {
+        let mut start = None;
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :version")
+                .expression_attribute_values(":pk", string(context(of)))
+                .expression_attribute_values(":first", string(PART))
+                .expression_attribute_values(":version", string(format!("{PART}{}", versioned(version))))
+                .projection_expression(SK)
+                .set_exclusive_start_key(start);
+            let page = match query.send().await {
+                Ok(page) => page,
+                Err(error) => return stays(of, &store_error("to find parts of a context", error)),
+            };
+            let sorted = page.items().iter().filter_map(|item| Fields::new(item).maybe_text(SK));
+            let keys = sorted.map(|sk| Key { pk: context(of), sk: sk.to_owned() }).collect();
+            self.drop_items(of, keys).await;
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return;
+            }
         }
     }
 
-    /// Deletes parts that do not count. Those that cannot be deleted go when their time is over.
-    async fn drop_parts(&self, run: &RunId, generation: &str, parts: usize) {
-        let deletes = (0..parts).map(|part| {
-            let key = Key::context_part(run, generation, part).attributes().into();
-            self.client.delete_item().table_name(&self.name).set_key(Some(key)).send()
-        });
+    /// Deletes what does not count. What cannot be deleted goes when its time is over.
+    async fn drop_items(&self, of: &ContextKey, keys: Vec<Key>) {
+        let deletes = keys
+            .into_iter()
+            .map(|key| self.client.delete_item().table_name(&self.name).set_key(Some(key.attributes().into())).send());
         if let Some(Err(error)) = join_all(deletes).await.into_iter().find(Result::is_err) {
-            let error = store_error("to delete parts of a context", error);
-            warn!(run.id = %run, "parts of an older context of {run} stay for a while: {}", chain(&error));
+            stays(of, &store_error("to delete parts of a context", error));
         }
     }
 
@@ -208,9 +254,31 @@ impl Head {
     }
 }
 
-/// A name for parts that nobody else has used or will use.
-fn generation() -> String {
-    u128::from_be_bytes(random()).to_string()
+/// The keys of the parts of one generation.
+fn keys(of: &ContextKey, generation: &str, parts: usize) -> Vec<Key> {
+    (0..parts).map(|part| Key::context_part(of, generation, part)).collect()
+}
+
+/// The keys of the parts that a head had which is no more.
+fn keys_before(of: &ContextKey, head: Option<&HashMap<String, AttributeValue>>) -> Vec<Key> {
+    let head = head.filter(|head| !head.is_empty()).and_then(|head| Head::of(head).ok());
+    head.map(|head| keys(of, &head.generation, head.parts)).unwrap_or_default()
+}
+
+fn stays(of: &ContextKey, error: &StoreError) {
+    let ContextKey { workspace, run } = of;
+    let why = chain(error);
+    warn!(run.id = %run, "parts of an older context of {run} in {workspace} stay for a while: {why}");
+}
+
+/// A name for parts that nobody else has used or will use, in the order of the versions that they are for.
+fn generation(version: u64) -> String {
+    format!("{}-{}", versioned(version), u128::from_be_bytes(random()))
+}
+
+/// A version as text that sorts like it.
+fn versioned(version: u64) -> String {
+    format!("{version:020}")
 }
 
 fn random<const BYTES: usize>() -> [u8; BYTES] {

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use sluice_domain::gate::{Admission, Gated, HEARTBEAT_MS, Sealed, State};
-use sluice_domain::ports::{Advance, GateStore, Guard, Recorded, StoreError};
+use sluice_domain::ports::{Advance, ContextKey, GateStore, Guard, Recorded, StoreError};
 use sluice_domain::{CheckName, Queue, TaskResultId, Timestamp, WorkKey};
 
 use crate::commit::{UNLESS_THERE, update_action};
@@ -37,11 +37,11 @@ impl GateStore for Table {
         // Where there are checks, the first of them to end has something to tell; else there is nothing to wait for.
         let first_word =
             if admission.checks.is_empty() { now } else { now.plus_ms(HEARTBEAT_MS).min(admission.deadline) };
-        let asked = self.put(&Key::asked(&request.run, result), |put| {
+        let claim = self.put(&Key::claim(&ContextKey::of(request), result), |put| {
             put.item("body", body(&request.workspace)).item("expires_at", number(now.seconds() + CONTEXT_SECONDS))
         });
         let mut actions =
-            vec![task, secret, asked, self.fresh(&Key::gate(result, RELAY), Queue::Relay, first_word, now)];
+            vec![task, secret, claim, self.fresh(&Key::gate(result, RELAY), Queue::Relay, first_word, now)];
         for check in &admission.checks {
             let work = admission.work(check);
             actions.push(self.fresh(&Key::work(&work), work.queue(), now, now));

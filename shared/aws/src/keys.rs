@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use sluice_domain::pace::Lane;
-use sluice_domain::ports::Tally;
+use sluice_domain::ports::{ContextKey, Tally};
 use sluice_domain::{Host, RunId, TaskResultId, WorkKey, Workspace};
 
 /// Sort keys of a workspace's partition. Their order is used: what a decision needs of a workspace lies together.
@@ -24,8 +24,11 @@ pub(crate) const RELAY: &str = "RELAY";
 pub(crate) const TASK: &str = "TASK";
 pub(crate) const TOKEN: &str = "TOKEN";
 
-/// Sort keys of a run's context.
-pub(crate) const ASKED: &str = "RUN#";
+/// Sort keys of a run: in which workspaces a task was asked of it.
+pub(crate) const CLAIM: &str = "WORKSPACE#";
+
+/// Sort keys of a context.
+pub(crate) const PART: &str = "PART#";
 const HEAD: &str = "HEAD";
 
 /// The partitions of what a person defines.
@@ -87,20 +90,20 @@ impl Key {
         Self { pk: gate(result), sk: sk.to_owned() }
     }
 
-    /// That a task was asked of a run. One for each task result: those of a stage come at the same time, and two
-    /// transactions on one item would keep each other out.
-    pub(crate) fn asked(run: &RunId, result: &TaskResultId) -> Self {
-        Self { pk: context(run), sk: format!("{ASKED}{result}") }
+    /// That a task was asked of a run in a workspace. One for each task result: those of a stage come at the same time,
+    /// and two transactions on one item would keep each other out.
+    pub(crate) fn claim(of: &ContextKey, result: &TaskResultId) -> Self {
+        Self { pk: claims(&of.run), sk: format!("{CLAIM}{}#{result}", of.workspace) }
     }
 
-    /// The context of a run, or what it is made of.
-    pub(crate) fn context_head(run: &RunId) -> Self {
-        Self { pk: context(run), sk: HEAD.to_owned() }
+    /// A context, or what it is made of.
+    pub(crate) fn context_head(of: &ContextKey) -> Self {
+        Self { pk: context(of), sk: HEAD.to_owned() }
     }
 
     /// Part of a context that is too large for one item.
-    pub(crate) fn context_part(run: &RunId, generation: &str, part: usize) -> Self {
-        Self { pk: context(run), sk: format!("PART#{generation}#{part:03}") }
+    pub(crate) fn context_part(of: &ContextKey, generation: &str, part: usize) -> Self {
+        Self { pk: context(of), sk: format!("{PART}{generation}#{part:03}") }
     }
 
     /// A run task or a policy, as `partition` has it.
@@ -156,9 +159,19 @@ pub(crate) fn gate(result: &TaskResultId) -> String {
     format!("GATE#{result}")
 }
 
-/// The partition of a run's context.
-pub(crate) fn context(run: &RunId) -> String {
+/// The partition of a run, as requests name it.
+pub(crate) fn claims(run: &RunId) -> String {
     format!("CONTEXT#{run}")
+}
+
+/// The partition of a context.
+pub(crate) fn context(of: &ContextKey) -> String {
+    format!("CONTEXT#{of}")
+}
+
+/// The sort key that lies between the claims of `workspace` to a run and those of the next one: no name has a `#` in it.
+pub(crate) fn beyond_claims_of(workspace: &Workspace) -> String {
+    format!("{CLAIM}{workspace}$")
 }
 
 pub(crate) fn listing(host: &Host) -> String {
@@ -210,6 +223,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn all_claims_of_a_workspace_lie_together() {
+        let claim = |workspace: &str, result: &str| {
+            let of = ContextKey { workspace: workspace.parse().unwrap(), run: "run-1".parse().unwrap() };
+            Key::claim(&of, &result.parse().unwrap()).sk
+        };
+        let names =
+            ["a.example/b/app", "a.example/b/app-1", "a.example/b/app.1", "a.example/b/app_1", "a.example/b/app1"];
+        for (name, next) in names.iter().zip(&names[1..]) {
+            let beyond = beyond_claims_of(&name.parse().unwrap());
+            assert!(CLAIM < claim(name, "taskrs-0").as_str() && claim(name, "taskrs-zz@z").as_str() < beyond.as_str());
+            assert!(beyond < claim(next, "taskrs-0"), "{name} {next}");
+        }
+    }
+
+    #[test]
     fn every_work_is_found_again_by_its_key() {
         let workspace: Workspace = "tfe.example.com:8443/acme/network".parse().unwrap();
         let other: Workspace = "app.terraform.io/acme/app".parse().unwrap();
@@ -232,8 +260,8 @@ mod tests {
         assert_eq!(work_key("LOG#app.terraform.io/acme/network", "1"), None);
         assert_eq!(work_key("GATE#taskrs-1", TOKEN), None);
         assert_eq!(work_key("ORG#app.terraform.io/acme", FACTS), None);
-        let run = "run-1".parse().unwrap();
-        let context = [Key::context_head(&run), Key::asked(&run, &"taskrs-1".parse().unwrap())];
+        let of = ContextKey { workspace: "app.terraform.io/acme/app".parse().unwrap(), run: "run-1".parse().unwrap() };
+        let context = [Key::context_head(&of), Key::claim(&of, &"taskrs-1".parse().unwrap())];
         for other in [Key::tally(&Tally::UnderWay), Key::turns(Lane::Work), Key::pause()].iter().chain(&context) {
             assert_eq!(work_key(&other.pk, &other.sk), None, "{other}");
         }

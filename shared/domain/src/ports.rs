@@ -19,7 +19,7 @@ use crate::verdict::Decision;
 use crate::work::{Claimed, Order, Queue, Reading, Survey, WorkKey};
 
 pub use cluster::{About, Cluster, FILES, JobEnd, JobExit, JobOrder, JobPlace, Output, Patience, Standing, WORKSPACE};
-pub use context::{ContextRun, ContextStore, Kept};
+pub use context::{ContextKey, ContextStore, Kept};
 pub use gate::{Advance, Definitions, GateStore, Guard, Heard, StoredTask, TaskResults};
 pub use terraform::{
     CreatedRun, DownloadUrl, ListPage, RunListed, Runs, StateVersion, States, WorkspaceFound, WorkspaceListed,

@@ -15,7 +15,8 @@ async fn a_context_is_read_replaced_and_changed() {
     assert_eq!(nothing.tag(), "\"0\"");
     assert_eq!(nothing.document(), "{}");
 
-    let sent = "{ \"slackThreadId\": \"1700000000.000100\",\n \"n\": 1.50, \"é\": [ 1e400 ] }\n";
+    let sent =
+        "{ \"slackThreadId\": \"1700000000.000100\",\n \"n\": 1.50, \"é\": [ 123456789012345678901234567890 ] }\n";
     let posted = check.post(sent).await;
     assert_eq!(posted.tag(), "\"1\"");
     assert_eq!(posted.document(), sent);
@@ -104,8 +105,8 @@ async fn what_is_no_document_is_refused_and_changes_nothing() {
     let held = Held::new().await;
     let before = held.check.post(r#"{"kept":true}"#).await.document();
     let deep = format!("{}{}", r#"{"marker":"#.repeat(200) + "1", "}".repeat(200));
-    for body in ["", "marker", "[\"marker\"]", "\"marker\"", "null", "{\"marker\":1,}", r#"{"marker":"\ud800"}"#, &deep]
-    {
+    let (half, large) = (r#"{"marker":"\ud800"}"#, r#"{"marker":1e999}"#);
+    for body in ["", "marker", "[\"marker\"]", "\"marker\"", "null", "{\"marker\":1,}", half, large, &deep] {
         for method in [Method::POST, Method::PATCH] {
             held.check.send(method, &[], body.to_owned()).await.refused(400);
         }

@@ -7,8 +7,8 @@ use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sluice_aws::{GateKeys, Table};
-use sluice_domain::ports::{ContextStore, Kept};
-use sluice_domain::{RunId, TaskResultId};
+use sluice_domain::ports::{ContextKey, ContextStore, Kept};
+use sluice_domain::{RunId, Standing, TaskResultId};
 use sluice_local::host;
 use sluice_tests::hcp::Hcp;
 use tokio::net::TcpListener;
@@ -150,8 +150,13 @@ impl Held {
         &self.scene.world.table
     }
 
+    /// Whose context it is.
+    pub fn of(&self) -> ContextKey {
+        ContextKey { workspace: self.scene.world.workspace("a"), run: self.run.clone() }
+    }
+
     pub async fn kept(&self) -> Kept {
-        self.table().context(&self.run).await.unwrap()
+        self.table().context(&self.of()).await.unwrap()
     }
 
     /// The check passes, and HCP Terraform hears it.
@@ -162,8 +167,8 @@ impl Held {
     /// Sluice has heard that the run is over.
     pub async fn until_over(&self) {
         let over = async || {
-            let run = self.table().context_run(&self.run).await.unwrap().unwrap();
-            (!run.live).then_some(())
+            let standing = self.table().context_standing(&self.of()).await.unwrap();
+            standing.is_some_and(Standing::ended).then_some(())
         };
         until("the end of the run is not heard", over).await;
     }

@@ -34,14 +34,14 @@ async fn a_document_of_any_size_comes_back_byte_for_byte_and_leaves_nothing_of_t
         let parts = if bytes > 300_000 { bytes.div_ceil(350_000) } else { 0 };
         let items = items(&held.scene.world).await;
         let kinds = |kind: &str| items.iter().filter(|(_, sk, _)| sk.starts_with(kind)).collect::<Vec<_>>();
-        assert_eq!((kinds("RUN#").len(), kinds("HEAD").len()), (1, 1), "{items:?}");
+        assert_eq!((kinds("WORKSPACE#").len(), kinds("HEAD").len()), (1, 1), "{items:?}");
         assert!((parts..=parts + 1).contains(&kinds("PART#").len()), "{bytes}: {items:?}");
         assert_eq!(items.len(), 2 + kinds("PART#").len());
         // Parts outlive the head that names them, and nothing lives for ever.
         let until = kinds("HEAD")[0].2;
         let days = |expires: u64| (expires - now().seconds()) / 86_400;
         assert!(kinds("PART#").iter().all(|(_, _, expires)| *expires > until && days(*expires) < 150), "{items:?}");
-        assert!((88..=90).contains(&days(until)) && (88..=90).contains(&days(kinds("RUN#")[0].2)), "{items:?}");
+        assert!((88..=90).contains(&days(until)) && (88..=90).contains(&days(kinds("WORKSPACE#")[0].2)), "{items:?}");
     }
     let merged = held.check.patch(r#"{"ü":null,"a":1}"#).await;
     assert_eq!(merged.document(), r#"{"a":1}"#);
@@ -52,10 +52,10 @@ async fn a_document_of_any_size_comes_back_byte_for_byte_and_leaves_nothing_of_t
 async fn a_write_that_comes_too_late_leaves_no_parts() {
     let held = Held::new().await;
     let large = Document::parse(document(1 << 20).as_bytes()).unwrap();
-    held.table().put_context(&held.run, &large, 0, now()).await.unwrap();
+    held.table().put_context(&held.of(), &large, 0, now()).await.unwrap();
     let before = items(&held.scene.world).await;
     for version in [0, 2, 7] {
-        let late = held.table().put_context(&held.run, &large, version, now()).await;
+        let late = held.table().put_context(&held.of(), &large, version, now()).await;
         assert!(matches!(late, Err(StoreError::Conflict)), "{late:?}");
     }
     assert_eq!(items(&held.scene.world).await, before);

@@ -7,7 +7,8 @@ use reqwest::StatusCode;
 use serde_json::{Map, Value, json};
 use sluice_aws::{Table, change_context};
 use sluice_domain::context::Document;
-use sluice_domain::ports::{ContextStore, Kept, StoreError};
+use sluice_domain::ports::{ContextKey, ContextStore, Kept, StoreError};
+use sluice_domain::{RunId, Standing, Timestamp, Workspace};
 use sluice_lambda::now;
 use tokio::task::JoinSet;
 
@@ -113,30 +114,31 @@ async fn large_documents_of_many_at_once_never_mix() {
 struct Crowded(Table);
 
 impl ContextStore for Crowded {
-    async fn context_run(
-        &self,
-        run: &sluice_domain::RunId,
-    ) -> Result<Option<sluice_domain::ports::ContextRun>, StoreError> {
-        self.0.context_run(run).await
+    async fn context_workspaces(&self, run: &RunId) -> Result<Vec<Workspace>, StoreError> {
+        self.0.context_workspaces(run).await
     }
 
-    async fn context(&self, run: &sluice_domain::RunId) -> Result<Kept, StoreError> {
-        self.0.context(run).await
+    async fn context_standing(&self, of: &ContextKey) -> Result<Option<Standing>, StoreError> {
+        self.0.context_standing(of).await
     }
 
-    async fn context_version(&self, run: &sluice_domain::RunId) -> Result<u64, StoreError> {
-        self.0.context_version(run).await
+    async fn context(&self, of: &ContextKey) -> Result<Kept, StoreError> {
+        self.0.context(of).await
+    }
+
+    async fn context_version(&self, of: &ContextKey) -> Result<u64, StoreError> {
+        self.0.context_version(of).await
     }
 
     async fn put_context(
         &self,
-        run: &sluice_domain::RunId,
+        of: &ContextKey,
         document: &Document,
         version: u64,
-        now: sluice_domain::Timestamp,
+        now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.0.put_context(run, &Document::empty(), version, now).await?;
-        self.0.put_context(run, document, version, now).await
+        self.0.put_context(of, &Document::empty(), version, now).await?;
+        self.0.put_context(of, document, version, now).await
     }
 }
 
@@ -149,7 +151,7 @@ async fn whoever_is_always_too_late_is_told_so_in_the_end() {
         tried += 1;
         Ok::<_, StoreError>(Document::parse(br#"{"a":1}"#).unwrap())
     };
-    let changed = change_context(&crowded, &held.run, Duration::from_millis(300), now(), change).await;
+    let changed = change_context(&crowded, &held.of(), Duration::from_millis(300), now(), change).await;
     assert!(matches!(changed, Err(StoreError::Conflict)), "{changed:?}");
     assert!(tried > 2, "{tried}");
     assert_eq!(held.kept().await.document.as_str(), "{}");

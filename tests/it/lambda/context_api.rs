@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sluice_domain::RunId;
 use sluice_domain::context::CONTEXT_BYTES_MAX;
-use sluice_domain::ports::ContextStore;
+use sluice_domain::ports::{ContextKey, ContextStore};
 
 use super::emulator::{Emulated, free_address};
 use super::gate::{Asked, task};
@@ -134,7 +134,8 @@ async fn every_refusal_comes_through_with_its_body() {
         let why: Value = serde_json::from_str(&body(&answer)).unwrap();
         assert!(why["error"].is_string(), "{answer}");
     }
-    assert_eq!(asked.around.store.table.context_version(&run).await.unwrap(), 0);
+    let of = ContextKey { workspace: asked.around.workspace("network"), run };
+    assert_eq!(asked.around.store.table.context_version(&of).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use sluice_aws::Table;
-use sluice_domain::ports::{ContextStore, StoreError};
-use sluice_domain::{PolicyName, TaskName};
+use sluice_domain::ports::{ContextKey, ContextStore, StoreError};
+use sluice_domain::{PolicyName, TaskName, Workspace};
 use sluice_tests::hcp::{Enforcement, Hcp, RunOptions, RunStatus, RunTaskSpec, Stage as TaskStage, TaskResultView};
 
 use sluice_tests::image;
@@ -97,7 +97,10 @@ impl Stage {
         hcp.change(root, OUTPUT, ALLOWED);
         let (run, passed) = planned(hcp, root, "Renumber the network, as the routers expect it").await;
         self.show(&passed);
-        let left = self.table().context(&run.parse().expect("it is a run")).await?;
+        let organization = hcp.organization().parse().expect("it is an organization");
+        let workspace = Workspace::new(self.terraform.clone(), organization, root).expect("it is a workspace");
+        let of = ContextKey { workspace, run: run.parse().expect("it is a run") };
+        let left = self.table().context(&of).await?;
         screen.aside(&format!("      the job left this for the policy: {}", left.document.as_str()));
         self.rest().await?;
         let applied = hcp.run(&run).is_some_and(|run| run.status == RunStatus::Applied);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::stream::{Stream, try_unfold};
 use serde_json::{Value, json};
 use sluice_domain::gate::{CheckVerdict, Ended, Level, Outcome, Tag, TaskRequest};
-use sluice_domain::ports::{ContextStore, Definitions, FactStore};
+use sluice_domain::ports::{ContextKey, ContextStore, Definitions, FactStore};
 use sluice_domain::{PolicyName, Timestamp};
 use sluice_hcp_client::{FileError, FileStream};
 
@@ -26,8 +26,8 @@ impl<S: FactStore + Definitions + ContextStore> Checks<S> {
             .map_err(|error| CheckError::BadPolicy { name: name.clone(), why: error.to_string() })?;
         let namespaces = Namespaces(namespaces.iter().cloned().collect());
         let run = run(asked.request());
-        let context = self.store.context(&asked.request().run).await?.document;
-        // A number may be larger than policies can tell.
+        let context = self.store.context(&ContextKey::of(asked.request())).await?.document;
+        // It was looked at when it was sent, so only one that was kept badly is refused here.
         let context = serde_json::from_str(context.as_str()).map_err(CheckError::Context)?;
         // It is never closed.
         let _turn = self.evaluations.acquire().await.ok();

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use sluice_domain::Timestamp;
 use sluice_domain::context::Document;
-use sluice_domain::ports::{ContextStore, Kept, StoreError};
-use sluice_domain::{RunId, Timestamp};
+use sluice_domain::ports::{ContextKey, ContextStore, Kept, StoreError};
 use tokio::time::Instant;
 
 use super::random;
@@ -48,11 +48,11 @@ impl Patience {
     }
 }
 
-/// Changes the context of a run as `change` says, which sees it as it is by then, once more each time that somebody else
+/// Changes a context as `change` says, which sees it as it is by then, once more each time that somebody else
 /// wrote first. Returns it as it was written. [`StoreError::Conflict`] if there are too many others for too long.
 pub async fn change_context<S, E>(
     store: &S,
-    run: &RunId,
+    of: &ContextKey,
     patience: Duration,
     now: Timestamp,
     mut change: impl FnMut(&Kept) -> Result<Document, E>,
@@ -63,9 +63,9 @@ where
 {
     let mut patience = Patience::new(patience);
     loop {
-        let kept = store.context(run).await?;
+        let kept = store.context(of).await?;
         let document = change(&kept)?;
-        match store.put_context(run, &document, kept.version, now).await {
+        match store.put_context(of, &document, kept.version, now).await {
             Err(StoreError::Conflict) if patience.wait().await => {}
             written => return Ok(Kept { version: written?, document }),
         }

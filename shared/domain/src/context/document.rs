@@ -32,6 +32,14 @@ pub enum DocumentError {
     /// It is JSON of another kind.
     #[error("it is JSON, but not an object")]
     NotAnObject,
+    /// A number in it is out of the range of a double, as most readers take numbers for.
+    #[error("it has a number that is too large to be read: see line {line}, column {column}")]
+    NumberTooLarge {
+        /// The line, from 1.
+        line: usize,
+        /// The byte in that line where the number begins, from 1.
+        column: usize,
+    },
     /// Its objects and arrays lie too deep in each other.
     #[error("its objects and arrays are more than {DEPTH_MAX} deep")]
     TooDeep,
@@ -56,7 +64,7 @@ impl Document {
         // This skips values without going down into them, so no depth is too much for it.
         let whole: &RawValue = serde_json::from_str(text)
             .map_err(|error| DocumentError::NotJson { line: error.line(), column: error.column() })?;
-        check_depth(text.as_bytes())?;
+        check_values(text, 0)?;
         if !whole.get().starts_with('{') {
             return Err(DocumentError::NotAnObject);
         }
@@ -92,6 +100,18 @@ impl Document {
         self.combined(members, Depth::Top)
     }
 
+    /// The document with `value` as it is, nulls and all, under `name` of its member `member`, which becomes an object if
+    /// it is none. What else is there keeps its text.
+    pub fn put_in(&self, member: &str, name: &str, value: &Self) -> Result<Self, DocumentError> {
+        check_values(&value.0, 2)?;
+        self.combined(&Self::of(member, &Self::of(name, value)), Depth::Second)
+    }
+
+    /// A document of one member.
+    fn of(name: &str, value: &Self) -> Self {
+        Self(format!("{{{}:{}}}", serde_json::Value::from(name), value.0.trim()))
+    }
+
     fn combined(&self, with: &Self, depth: Depth) -> Result<Self, DocumentError> {
         let mut text = String::with_capacity(self.0.len() + with.0.len());
         combine(Some(&self.0), &with.0, depth, &mut text)?;
@@ -111,21 +131,31 @@ impl fmt::Debug for Document {
     }
 }
 
-/// What comes after `before` is no JSON.
-fn not_json(before: &[u8]) -> DocumentError {
+/// The line and column of what comes after `before`.
+fn place(before: &[u8]) -> (usize, usize) {
     let lines = before.split(|byte| *byte == b'\n');
     let column = lines.clone().next_back().unwrap_or_default().len() + 1;
-    DocumentError::NotJson { line: lines.count(), column }
+    (lines.count(), column)
 }
 
-/// Looks at what a reader that skips values leaves out, in text that is JSON otherwise.
-fn check_depth(text: &[u8]) -> Result<(), DocumentError> {
-    let mut depth = 0;
+/// What comes after `before` is no JSON.
+fn not_json(before: &[u8]) -> DocumentError {
+    let (line, column) = place(before);
+    DocumentError::NotJson { line, column }
+}
+
+/// Looks at what a reader that skips values leaves out, in text that is JSON otherwise and lies `depth` deep in another.
+fn check_values(json: &str, mut depth: usize) -> Result<(), DocumentError> {
+    let text = json.as_bytes();
     let mut at = 0;
     while let Some(byte) = text.get(at) {
         match byte {
             b'"' => {
                 at = check_string(text, at + 1)?;
+                continue;
+            }
+            b'-' | b'0'..=b'9' => {
+                at = check_number(json, at)?;
                 continue;
             }
             b'{' | b'[' => {
@@ -157,6 +187,22 @@ fn check_string(text: &[u8], from: usize) -> Result<usize, DocumentError> {
         }
     }
     Ok(at)
+}
+
+/// Goes to the end of a number that begins at `from`. It may be longer than a double can tell apart, but not larger.
+fn check_number(json: &str, from: usize) -> Result<usize, DocumentError> {
+    let rest = &json[from..];
+    let end = rest.find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E')).unwrap_or(rest.len());
+    let number = &rest[..end];
+    let short = number.len() <= f64::MAX_10_EXP as usize && !number.contains(['e', 'E']);
+    // The second reader is that of policies, and may differ in the last place.
+    if short
+        || number.parse().is_ok_and(f64::is_finite) && serde_json::from_str::<f64>(number).is_ok_and(f64::is_finite)
+    {
+        return Ok(from + end);
+    }
+    let (line, column) = place(&json.as_bytes()[..from]);
+    Err(DocumentError::NumberTooLarge { line, column })
 }
 
 /// The first byte of the surrogate that `text` begins with, if it begins with one.

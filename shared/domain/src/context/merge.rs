@@ -17,6 +17,19 @@ pub(super) enum Depth {
     All,
     /// Not at all: its members take the place of others as they are.
     Top,
+    /// One object down: the members of its members take the place of others as they are.
+    Second,
+}
+
+impl Depth {
+    /// How far down the objects below are put into each other, if at all.
+    fn below(self) -> Option<Self> {
+        match self {
+            Self::All => Some(Self::All),
+            Self::Second => Some(Self::Top),
+            Self::Top => None,
+        }
+    }
 }
 
 /// Writes `target` with `with` put into it. Without a target the object is made of `with` alone. As deep as `with` at the
@@ -39,9 +52,9 @@ pub(super) fn combine(target: Option<&str>, with: &str, depth: Depth, text: &mut
         }
         text.push_str(name);
         text.push(':');
-        match new.filter(|new| depth == Depth::All && is_object(new)) {
-            Some(new) => combine(old.filter(|old| is_object(old)), new, depth, text)?,
-            None => text.push_str(value),
+        match (new.filter(|new| is_object(new)), depth.below()) {
+            (Some(new), Some(below)) => combine(old.filter(|old| is_object(old)), new, below, text)?,
+            _ => text.push_str(value),
         }
     }
     text.push('}');

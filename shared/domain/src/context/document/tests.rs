@@ -92,7 +92,7 @@ fn members_that_are_put_take_the_place_of_others_whole() {
 #[test]
 fn a_document_is_kept_as_it_was_sent() {
     for text in
-        ["{}", " {\n} ", r#"{"a":1,"a":2}"#, "{\"a\": 1.0e400}\n", r#"{"\ud83d\ude00":"\uD83D\uDE00 \\ud800 ü"}"#]
+        ["{}", " {\n} ", r#"{"a":1,"a":2}"#, "{\"a\": 1.0e300}\n", r#"{"\ud83d\ude00":"\uD83D\uDE00 \\ud800 ü"}"#]
     {
         assert_eq!(document(text).as_str(), text);
         assert_eq!(document(text).into_string(), text);
@@ -103,6 +103,7 @@ fn a_document_is_kept_as_it_was_sent() {
 #[test]
 fn what_is_no_document_is_told_apart() {
     let not_json = |line, column| DocumentError::NotJson { line, column };
+    let too_large = |line, column| DocumentError::NumberTooLarge { line, column };
     let deep = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
     let flat = |bytes: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - 8));
     for (text, expect) in [
@@ -122,6 +123,9 @@ fn what_is_no_document_is_told_apart() {
         (deep(DEPTH_MAX + 1), DocumentError::TooDeep),
         (format!(r#"{{"a":{}{}}}"#, "[".repeat(DEPTH_MAX), "]".repeat(DEPTH_MAX)), DocumentError::TooDeep),
         ("[".repeat(1 << 20) + &"]".repeat(1 << 20), DocumentError::TooDeep),
+        (r#"{"a": 1e999}"#.to_owned(), too_large(1, 7)),
+        ("{\"1e999\": [1e9,\n -0.1E+310 ]}".to_owned(), too_large(2, 2)),
+        (format!(r#"{{"a": {}}}"#, "9".repeat(309)), too_large(1, 7)),
         (flat(CONTEXT_BYTES_MAX + 1), DocumentError::TooLarge),
     ] {
         let start: String = text.chars().take(40).collect();
@@ -132,6 +136,50 @@ fn what_is_no_document_is_told_apart() {
     assert!(Document::parse(flat(CONTEXT_BYTES_MAX).as_bytes()).is_ok());
     // What counts is what stands outside of strings.
     assert!(Document::parse(format!(r#"{{"{}\"{}":1}}"#, "[".repeat(200), "{".repeat(200)).as_bytes()).is_ok());
+}
+
+#[test]
+fn numbers_are_kept_that_a_double_can_stand_for() {
+    for number in ["123456789012345678901234567890", "1.7976931348623157e308", "-1e-999", "0e999", "-0.0E+999"] {
+        assert_eq!(document(&format!(r#"{{"a":[{number}]}}"#)).as_str(), format!(r#"{{"a":[{number}]}}"#));
+    }
+    for long in ["9".repeat(308), format!("0.{}1e999", "0".repeat(900)), format!("{}e-900", "9".repeat(900))] {
+        document(&format!(r#"{{"a":{long},"b":1}}"#));
+    }
+}
+
+#[test]
+fn what_is_put_in_is_there_as_it_is() {
+    for (original, value, expect) in [
+        (r"{}", r#"{"a":null}"#, r#"{"m":{"\"n":{"a":null}}}"#),
+        (
+            r#"{"m":{"o":{"a":1.50}},"z":0}"#,
+            r#"{"b":{"c":null}}"#,
+            r#"{"m":{"o":{"a":1.50},"\"n":{"b":{"c":null}}},"z":0}"#,
+        ),
+        (
+            r#"{"m":{"\u0022n":{"a":1},"o":null}}"#,
+            " {\n} ",
+            r#"{"m":{"\u0022n":{
+},"o":null}}"#,
+        ),
+        (r#"{"m":[1],"z":null}"#, r"{}", r#"{"m":{"\"n":{}},"z":null}"#),
+        (r#"{"m":null}"#, r#"{"m":{"\"n":1}}"#, r#"{"m":{"\"n":{"m":{"\"n":1}}}}"#),
+        (r#"{"m":{"o":1},"m":{"p":2}}"#, r"{}", r#"{"m":{"p":2,"\"n":{}}}"#),
+    ] {
+        let expect = expect.replace(r"{\n}", "{\n}");
+        assert_eq!(document(original).put_in("m", "\"n", &document(value)).unwrap().as_str(), expect, "{original}");
+    }
+}
+
+#[test]
+fn what_is_put_in_has_the_bounds_of_a_document() {
+    let deep = |depth: usize| document(&format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth)));
+    let put = deep(3).put_in("m", "n", &deep(DEPTH_MAX - 2)).unwrap();
+    assert_eq!(Document::parse(put.as_str().as_bytes()), Ok(put));
+    assert_eq!(deep(3).put_in("m", "n", &deep(DEPTH_MAX - 1)), Err(DocumentError::TooDeep));
+    let large = document(&format!(r#"{{"a":"{}"}}"#, "x".repeat(CONTEXT_BYTES_MAX - 8)));
+    assert_eq!(document("{}").put_in("m", "n", &large), Err(DocumentError::TooLarge));
 }
 
 #[test]
@@ -182,8 +230,16 @@ proptest! {
         prop_assert_eq!(merged.merge(&second).unwrap(), merged, "once more changes nothing");
 
         let put: Value = serde_json::from_str(first.put(&second).unwrap().as_str()).unwrap();
-        let mut expect = original;
+        let mut expect = original.clone();
         expect.as_object_mut().unwrap().extend(patch.as_object().unwrap().clone());
+        prop_assert_eq!(put, expect);
+
+        let put: Value = serde_json::from_str(first.put_in("a", "b", &second).unwrap().as_str()).unwrap();
+        let mut expect = original;
+        if !expect["a"].is_object() {
+            expect["a"] = json!({});
+        }
+        expect["a"]["b"] = patch;
         prop_assert_eq!(put, expect);
     }
 
@@ -192,6 +248,15 @@ proptest! {
         if let Ok(document) = Document::parse(&bytes) {
             prop_assert_eq!(document.as_str().as_bytes(), &bytes[..]);
             prop_assert!(document.merge(&document).is_ok());
+        }
+    }
+
+    #[test]
+    fn every_number_that_is_taken_can_be_read(number in "-?(0|[1-9][0-9]{0,330})(\\.[0-9]{1,9})?([eE][-+]?(30[5-9]|[0-9]{1,3}))?") {
+        let text = format!("{{\"a\":[{number},1]}}");
+        if Document::parse(text.as_bytes()).is_ok() {
+            let read = serde_json::from_str::<Value>(&text);
+            prop_assert!(read.is_ok_and(|read| read["a"][0].as_f64().is_some_and(f64::is_finite)), "{}", text);
         }
     }
 
