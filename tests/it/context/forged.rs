@@ -65,10 +65,10 @@ async fn who_speaks_for_one_workspace_does_not_reach_the_context_of_another() {
     // Its id comes before that of the genuine one, in any order.
     let of = forger.ask(&held, "guard", "taskrs-0", held.run.as_str(), "b").await;
     let result: TaskResultId = "taskrs-0@guard".parse().unwrap();
-    let forged = held.check.with(Some(&token(GATE_KEY, &held.run, &result, "cost")));
-    assert_eq!(forged.get().await.document(), "{}");
-    assert_eq!(forged.patch(r#"{"of":"b"}"#).await.document(), r#"{"of":"b"}"#);
-    assert_eq!(forged.post(r#"{"of":"b, again"}"#).await.tag(), "\"2\"");
+    let fake = held.check.with(Some(&token(GATE_KEY, &held.run, &result, "cost")));
+    assert_eq!(fake.get().await.document(), "{}");
+    assert_eq!(fake.patch(r#"{"of":"b"}"#).await.document(), r#"{"of":"b"}"#);
+    assert_eq!(fake.post(r#"{"of":"b, again"}"#).await.tag(), "\"2\"");
     assert_eq!(held.table().context(&of).await.unwrap().document.as_str(), r#"{"of":"b, again"}"#);
     assert_eq!(held.check.get().await.document(), secret);
     // Both are listed, and there are news of one.
@@ -105,8 +105,8 @@ async fn policies_see_the_context_of_their_own_workspace() {
     forger.ask(&held, "guard", "taskrs-0", run, "a").await;
     let result: TaskResultId = "taskrs-0@guard".parse().unwrap();
     let token = token(GATE_KEY, &run.parse().unwrap(), &result, "cost");
-    let forged: Asker = of_b.with(Some(&token));
-    assert_eq!(forged.post(r#"{"allowed":"what a says"}"#).await.tag(), "\"1\"");
+    let fake: Asker = of_b.with(Some(&token));
+    assert_eq!(fake.post(r#"{"allowed":"what a says"}"#).await.tag(), "\"1\"");
     assert_eq!(other.call_back(&payload, &body("passed", "cheap")).await, 200);
     let result = held.scene.answer("b", 0).await;
     assert_failed(&result);

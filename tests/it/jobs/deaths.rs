@@ -15,8 +15,8 @@ use serde_json::json;
 use sluice_aws::Table;
 use sluice_aws::secrets::KeyCache;
 use sluice_domain::context::Document;
-use sluice_domain::ports::{ContextRun, ContextStore, GateStore, Kept, StoreError};
-use sluice_domain::{RunId, TaskResultId, Timestamp, WorkKey};
+use sluice_domain::ports::{ContextKey, ContextStore, GateStore, Kept, StoreError};
+use sluice_domain::{RunId, Standing, TaskResultId, Timestamp, WorkKey, Workspace};
 use sluice_hcp_client::TaskClient;
 use sluice_job_runner::{JobSettings, Jobs, Runner};
 use sluice_kubernetes::Kubernetes;
@@ -36,26 +36,30 @@ use crate::serve::client;
 use crate::world::{Settings, add, build};
 
 impl ContextStore for Mortal<Table> {
-    async fn context_run(&self, run: &RunId) -> Result<Option<ContextRun>, StoreError> {
-        self.life.look(self.inner.context_run(run), no_store).await
+    async fn context_workspaces(&self, run: &RunId) -> Result<Vec<Workspace>, StoreError> {
+        self.life.look(self.inner.context_workspaces(run), no_store).await
     }
 
-    async fn context(&self, run: &RunId) -> Result<Kept, StoreError> {
-        self.life.look(self.inner.context(run), no_store).await
+    async fn context_standing(&self, of: &ContextKey) -> Result<Option<Standing>, StoreError> {
+        self.life.look(self.inner.context_standing(of), no_store).await
     }
 
-    async fn context_version(&self, run: &RunId) -> Result<u64, StoreError> {
-        self.life.look(self.inner.context_version(run), no_store).await
+    async fn context(&self, of: &ContextKey) -> Result<Kept, StoreError> {
+        self.life.look(self.inner.context(of), no_store).await
+    }
+
+    async fn context_version(&self, of: &ContextKey) -> Result<u64, StoreError> {
+        self.life.look(self.inner.context_version(of), no_store).await
     }
 
     async fn put_context(
         &self,
-        run: &RunId,
+        of: &ContextKey,
         document: &Document,
         version: u64,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.life.effect(self.inner.put_context(run, document, version, now), no_store).await
+        self.life.effect(self.inner.put_context(of, document, version, now), no_store).await
     }
 }
 
@@ -304,8 +308,9 @@ impl Rig {
         let jobs = Api::<Job>::namespaced(self.cluster.client().await, NAMESPACE);
         assert_eq!(jobs.list(&ListParams::default()).await.unwrap().items, [], "{blow:?}");
         until(&format!("{blow:?}: something is left"), async || self.cluster.left().is_empty().then_some(())).await;
-        let run: RunId = result.run.parse().unwrap();
-        let context = self.table.context(&run).await.unwrap().document;
+        let gated = self.table.gated(&known).await.unwrap().unwrap();
+        let of = ContextKey::of(&gated.admission.request);
+        let context = self.table.context(&of).await.unwrap().document;
         let context: serde_json::Value = serde_json::from_str(context.as_str()).unwrap();
         assert_eq!(context, json!({ "found": 7, "taskData": { "cost": { "found": 7 } } }), "{blow:?}");
     }
