@@ -9,7 +9,7 @@ use super::image::is_image_name;
 use super::node::Node;
 use super::process::Process;
 use super::source::Sources;
-use super::status::{State, now};
+use super::status::State;
 use super::{Ending, Image, env, volumes};
 
 pub(super) struct Container {
@@ -85,9 +85,9 @@ impl Container {
                 self.process = Some(process);
                 self.ending = image.ending;
                 node.count(self.text("image"));
-                Ok(State::Running { since: now() })
+                Ok(State::Running { since: node.now() })
             }
-            Err(why) => Err(not_started(&command, &why)),
+            Err(why) => Err(not_started(node, &command, &why)),
         }
     }
 
@@ -144,7 +144,7 @@ fn surroundings(
     all
 }
 
-fn not_started(command: &[String], why: &std::io::Error) -> State {
+fn not_started(node: &Node, command: &[String], why: &std::io::Error) -> State {
     let program = command.first().map_or("", String::as_str);
     let why = match why.kind() {
         std::io::ErrorKind::NotFound if program.contains('/') => "no such file or directory".to_owned(),
@@ -158,5 +158,5 @@ fn not_started(command: &[String], why: &std::io::Error) -> State {
     );
     // A container that never ran says that it did at the beginning of time.
     let since = "1970-01-01T00:00:00Z".to_owned();
-    State::Terminated { since, at: now(), code: 128, reason: "StartError".to_owned(), message }
+    State::Terminated { since, at: node.now(), code: 128, reason: "StartError".to_owned(), message }
 }

@@ -9,11 +9,13 @@ use k8s_openapi::api::core::v1::{Event, Node as Registered};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::status::{State, now};
 use super::{Image, KubeletOptions};
+use crate::kubernetes::api::text;
 
 /// How often the node says that it is there.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -96,6 +98,11 @@ impl Node {
 
     pub fn advance(&self, by: Duration) {
         self.ahead.send_modify(|ahead| *ahead += by);
+    }
+
+    /// What its clock says, as objects have it.
+    pub fn now(&self) -> String {
+        text(OffsetDateTime::now_utc() + *self.ahead.borrow())
     }
 
     /// Waits until so much time has passed on the node's clock.

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::container::Container;
 use super::node::Node;
 use super::source::Sources;
-use super::status::{Report, State, now};
+use super::status::{Report, State};
 use super::{Ending, volumes};
 
 /// The pause before a try is repeated that may do better: a pull, a mount, a patch.
@@ -58,7 +58,7 @@ impl Life {
         let specs = pod["spec"]["containers"].as_array().cloned().unwrap_or_default();
         let creating = State::waiting("ContainerCreating", "");
         let containers = specs.iter().map(|one| (text(&one["name"]), text(&one["image"]), creating.clone())).collect();
-        let report = Report { started: now(), containers, ended: None, disrupted: false };
+        let report = Report { started: node.now(), containers, ended: None, disrupted: false };
         let directory = node.directory().join(text(&pod["metadata"]["uid"]));
         Self {
             api: Api::namespaced(node.client(), &namespace),
@@ -158,7 +158,7 @@ impl Life {
     fn ended(&mut self, place: usize, code: i32) {
         let since = match &self.report.containers[place].2 {
             State::Running { since } => since.clone(),
-            _ => now(),
+            _ => self.node.now(),
         };
         let (mut code, mut reason) = (code, if code == 0 { "Completed" } else { "Error" });
         let mut message = "";
@@ -176,7 +176,7 @@ impl Life {
             Some(Ending::NeverStarted) | None => {}
         }
         let (reason, message) = (reason.to_owned(), message.to_owned());
-        self.report.containers[place].2 = State::Terminated { since, at: now(), code, reason, message };
+        self.report.containers[place].2 = State::Terminated { since, at: self.node.now(), code, reason, message };
     }
 
     /// Asks every process to end, and ends it when its time is over.
