@@ -229,7 +229,7 @@ mod tests {
             Key::claim(&of, &result.parse().unwrap()).sk
         };
         let names =
-            ["a.example/b/app", "a.example/b/app-1", "a.example/b/app.1", "a.example/b/app_1", "a.example/b/app1"];
+            ["a.example/b/app", "a.example/b/app-1", "a.example/b/app.1", "a.example/b/app1", "a.example/b/app_1"];
         for (name, next) in names.iter().zip(&names[1..]) {
             let beyond = beyond_claims_of(&name.parse().unwrap());
             assert!(CLAIM < claim(name, "taskrs-0").as_str() && claim(name, "taskrs-zz@z").as_str() < beyond.as_str());
