@@ -47,3 +47,16 @@ fn build() -> PathBuf {
     assert!(status.success(), "the programs do not build");
     directory.to_owned()
 }
+
+/// Whether what users' scripts are made of is there; if not, says what a test skips for.
+pub fn scripts_can_run() -> bool {
+    let has = |program: &&str| {
+        let version = std::process::Command::new(program).arg("--version").output();
+        version.is_ok_and(|output| output.status.success())
+    };
+    let missing: Vec<_> = ["curl", "jq"].into_iter().filter(|program| !has(program)).collect();
+    if !missing.is_empty() {
+        println!("skipped: {} is not there", missing.join(", "));
+    }
+    missing.is_empty()
+}

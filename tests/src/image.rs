@@ -38,7 +38,8 @@ async fn estimated(env: &BTreeMap<String, String>, written: &mut String) -> Resu
         .as_object()
         .map_or(0, |changes| changes.values().filter(|change| change["actions"] != json!(["no-op"])).count());
     let cost = PRICE * u64::try_from(changes)?;
-    writeln!(written, "{changes} outputs change, which costs {cost} a month; the budget is {budget}.")?;
+    let change = if changes == 1 { "output changes" } else { "outputs change" };
+    writeln!(written, "{changes} {change}, which costs {cost} a month; the budget is {budget}.")?;
     let (url, token) = (format!("{}/context/v1/{}", get("terrakubeApi")?, get("jobId")?), get("terrakubeToken")?);
     let context = client.get(&url).bearer_auth(token).send().await?.error_for_status()?.bytes().await?;
     let mut context: Map<String, Value> = serde_json::from_slice(&context)?;

@@ -8,6 +8,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
 use super::scene::Held;
+use crate::bins::scripts_can_run;
 use crate::serve::client;
 
 /// The class `Context` as it asks (contract terrakube-lagoon, section 1.3), and no better: it looks at no status but one
@@ -111,17 +112,9 @@ async fn shell(held: &Held, directory: &Path, commands: String) -> bool {
     output.status.success()
 }
 
-fn has(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
-    if !found {
-        println!("skipped: {program} is not there");
-    }
-    found
-}
-
 #[tokio::test]
 async fn the_documented_commands_do_the_same() {
-    if !has("curl") || !has("jq") {
+    if !scripts_can_run() {
         return;
     }
     let held = Held::new().await;

@@ -11,6 +11,7 @@ use sluice_domain::gate::CheckVerdict;
 use sluice_tests::hcp::TaskResultView;
 
 use super::scene::{IMAGE, JobScene, check, image, of, script, sh, variables};
+use crate::bins::scripts_can_run;
 use crate::gate::checker::body;
 use crate::gate::scene::{assert_failed, assert_passed, outcome};
 use crate::serve::client;
@@ -64,6 +65,9 @@ pub(super) async fn lagoon(scene: &JobScene) {
 
 #[tokio::test]
 async fn a_task_image_of_lagoons_runs_as_it_is() {
+    if !scripts_can_run() {
+        return;
+    }
     let scene = JobScene::new().await;
     lagoon(&scene).await;
     scene.end().await;
@@ -93,6 +97,9 @@ pub(super) async fn terrakube(scene: &JobScene) {
 
 #[tokio::test]
 async fn a_script_of_terrakubes_runs_as_it_is_and_others_read_what_it_left() {
+    if !scripts_can_run() {
+        return;
+    }
     let scene = JobScene::new().await;
     terrakube(&scene).await;
     scene.end().await;
@@ -106,6 +113,9 @@ const LOOKS: &str = "env -0 > $DUMP.env; cat $SLUICE_TEST_ROOT$SLUICE_REQUEST_FI
 
 #[tokio::test]
 async fn a_program_finds_what_it_is_promised() {
+    if !scripts_can_run() {
+        return;
+    }
     let scene = JobScene::new().await;
     let dump = scene.file("dump");
     std::fs::write(scene.file("dump.verdict"), body("passed", "mine").to_string()).unwrap();
@@ -159,9 +169,7 @@ async fn a_program_finds_what_it_is_promised() {
     let request: Value = serde_json::from_str(&scene.read("dump.request")).unwrap();
     assert_eq!((&request["run_id"], &request["stage"]), (&json!(result.run), &json!("post_plan")));
     assert_eq!(request["plan_json_api_url"], json!(plan));
-    for name in ["access_token", "task_result_callback_url"] {
-        assert_eq!(request.get(name), None, "{name}");
-    }
+    assert_eq!(request.get("access_token").or(request.get("task_result_callback_url")), None);
     let plan: Value = serde_json::from_str(&scene.read("dump.plan")).unwrap();
     assert!(plan["output_changes"]["id"].is_object(), "{plan}");
 
@@ -216,6 +224,9 @@ fn leaves(annotation: &str) -> String {
 
 #[tokio::test]
 async fn what_a_program_leaves_is_kept_or_not_and_its_verdict_stands() {
+    if !scripts_can_run() {
+        return;
+    }
     let scene = JobScene::new().await;
     let deep = format!("{{\"a\":{}1{}}}", "[".repeat(120), "]".repeat(120));
     let said = json!({
@@ -252,6 +263,9 @@ async fn what_a_program_leaves_is_kept_or_not_and_its_verdict_stands() {
 
 #[tokio::test]
 async fn what_has_no_room_in_the_context_is_told_and_changes_nothing() {
+    if !scripts_can_run() {
+        return;
+    }
     let scene = JobScene::new().await;
     // A context that is full but for a little, and more than that.
     let fills = format!(

@@ -30,6 +30,7 @@ use sluice_tests::kubernetes::{Cluster, Fault, Kubelet, Mishap, RequestRecord};
 use tokio::net::TcpListener;
 
 use super::scene::{IMAGE, NAMESPACE, check, connect, jobs_ever, namespace, sh};
+use crate::bins::scripts_can_run;
 use crate::gate::scene::{KEY, PATIENCE, after_plan, settings, until};
 use crate::redelivery::{Death, Life, Mortal, no_store};
 use crate::serve::client;
@@ -326,6 +327,9 @@ fn is_of_gate(key: &WorkKey) -> bool {
 
 #[tokio::test]
 async fn a_process_that_dies_between_any_two_effects_leaves_one_job_and_one_last_word() {
+    if !scripts_can_run() {
+        return;
+    }
     let rig = Rig::new().await;
     let (steps, _) = rig.gate(Blow::None).await;
     assert!(steps > 12, "a job has only {steps} effects");
@@ -339,6 +343,9 @@ async fn a_process_that_dies_between_any_two_effects_leaves_one_job_and_one_last
 
 #[tokio::test]
 async fn a_process_that_dies_at_any_request_to_the_cluster_leaves_one_job_and_one_last_word() {
+    if !scripts_can_run() {
+        return;
+    }
     let rig = Rig::new().await;
     let (_, requests) = rig.gate(Blow::None).await;
     assert!(requests.len() > 7, "a job takes only {requests:#?}");
@@ -350,6 +357,9 @@ async fn a_process_that_dies_at_any_request_to_the_cluster_leaves_one_job_and_on
 
 #[tokio::test]
 async fn a_cluster_that_goes_wrong_at_any_request_is_asked_again() {
+    if !scripts_can_run() {
+        return;
+    }
     let rig = Rig::new().await;
     let (_, requests) = rig.gate(Blow::None).await;
     for at in requests {
