@@ -41,8 +41,9 @@ PEER = "Python + boto3"
 # The budgets: what must hold, and what is aimed at.
 START_MS = (7.0, 4.0)
 SIZE_MB = (8.0, 5.5)
-# It carries the engine that evaluates policies, which is as large as all the rest of it.
-ENGINE_SIZE_MB = {"task-runner": 12.0}
+# One carries the engine that evaluates policies, which is as large as all the rest of it; the other Kubernetes' client
+# and its types.
+OWN_SIZE_MB = {"task-runner": 12.0, "job-runner": 12.0}
 
 PATIENCE_S = 30
 
@@ -174,7 +175,7 @@ def report(found, programs):
             cells += [f"{size:.2f}", f"{packed:.2f}"]
             if took >= START_MS[0]:
                 exceeded.append(f"{name} takes {took:.2f} ms to start, more than {START_MS[0]:g} ms")
-            most = ENGINE_SIZE_MB.get(name, SIZE_MB[0])
+            most = OWN_SIZE_MB.get(name, SIZE_MB[0])
             if size > most:
                 exceeded.append(f"{name} has {size:.2f} MB, more than {most:g} MB")
             cells += [f"{ratio:.{digits}f}x" for digits, ratio in enumerate(ratios(results, found.get(PEER)))]
