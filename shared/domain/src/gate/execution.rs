@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gate::answer::Admission;
 use crate::gate::check::Check;
-use crate::gate::outcome::{Outcome, Report, ReportStatus, cut_for_table};
+use crate::gate::outcome::{Outcome, Report, ReportStatus, cut_for_table, cut_message};
 use crate::time::Timestamp;
 
 /// How long another checker may be silent, in milliseconds: ten minutes, which is what HCP Terraform allows it
@@ -143,10 +143,10 @@ impl fmt::Display for CheckVerdict {
 }
 
 impl Ended {
-    /// An end in so many words.
+    /// An end in so many words, or as many of them as the table holds.
     #[must_use]
     pub fn new(at: Timestamp, verdict: CheckVerdict, message: impl Into<String>) -> Self {
-        Self { at, verdict, message: message.into(), url: None, outcomes: Vec::new() }
+        Self { at, verdict, message: cut_message(&message.into()), url: None, outcomes: Vec::new() }
     }
 
     /// The same with details, cut to what the table holds.

@@ -222,6 +222,11 @@ fn cut_outcome(outcome: Outcome) -> Outcome {
     }
 }
 
+/// A message, cut to what HCP Terraform takes and the table holds.
+pub(crate) fn cut_message(message: &str) -> String {
+    cut_text(message, MESSAGE_CHARS_MAX)
+}
+
 /// The first `most` characters of `text`, of which the last tells that there were more.
 pub(crate) fn cut_text(text: &str, most: usize) -> String {
     let text = text.trim();

@@ -216,3 +216,10 @@ fn a_report_is_cut_to_what_hcp_terraform_takes() {
     let empty = Report { status: ReportStatus::Passed, message: " ".into(), url: None, outcomes: Vec::new() }.cut();
     assert_eq!(empty.message, "passed");
 }
+
+#[test]
+fn an_end_has_no_more_words_than_the_table_holds() {
+    let end = Ended::new(at(1), CheckVerdict::Failed, "word ".repeat(100_000));
+    assert_eq!(end.message.chars().count(), 1_000);
+    assert!(end.message.ends_with('…'));
+}
