@@ -199,6 +199,11 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
         PodSettings::read(&PodSettings::merged(&self.settings.pod, &spec.settings)).map_err(JobError::Settings)
     }
 
+    /// Where a job runs whose pod is set up so: where its settings say, or else where all do.
+    fn namespace(&self, pod: &PodSettings) -> String {
+        pod.namespace.clone().unwrap_or_else(|| self.settings.namespace.clone())
+    }
+
     /// Where the job of a check is: where it was begun, or would be now.
     fn place(
         &self,
@@ -209,7 +214,7 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
     ) -> Result<JobPlace, JobError<C::Error>> {
         let namespace = match &execution.note {
             Some(namespace) => namespace.clone(),
-            None => self.pod(spec)?.namespace.unwrap_or_else(|| self.settings.namespace.clone()),
+            None => self.namespace(&self.pod(spec)?),
         };
         Ok(JobPlace::of(&namespace, result, check))
     }

@@ -33,19 +33,22 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
     /// The job that a check is.
     pub(crate) fn order<'a>(&self, asked: Asked<'a>, spec: &'a JobSpec) -> Result<JobOrder<'a>, JobError<C::Error>> {
         let settings = self.pod(spec)?;
-        let namespace = settings.namespace.clone().unwrap_or_else(|| self.settings.namespace.clone());
+        let namespace = self.namespace(&settings);
         let (request, check) = (asked.request(), &asked.check.name);
         let addresses = self.addresses(asked);
-        let mut env = env(asked, &addresses);
-        env.extend(self.lagoon(request));
+        let mentioned: Mentioned = serde_json::from_str(&request.original.0).unwrap_or_default();
+        let mut env = self.lagoon(request, &mentioned);
+        env.extend(variables(asked, &addresses, mentioned));
         let mut secrets = self.tokens(asked);
-        let own = spec.arguments.clone().into_iter().map(|(name, value)| (name, SecretString::from(value)));
         match spec.program {
             Program::Image { .. } => {
                 let payload = serde_json::to_string(&spec.arguments).expect("texts are JSON");
                 secrets.insert("JSON_PAYLOAD".to_owned(), SecretString::from(STANDARD.encode(payload)));
             }
-            Program::Service { .. } => secrets.extend(own),
+            Program::Service { .. } => {
+                let own = spec.arguments.clone().into_iter();
+                secrets.extend(own.map(|(name, value)| (name, SecretString::from(value))));
+            }
         }
         let Addresses { plan, configuration, .. } = &addresses;
         let told = told_to_job(request, plan.as_deref(), configuration.as_deref());
@@ -102,10 +105,9 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
 
     /// Variables of Lagoon's tasks, but for those that its controller takes from the pod and the arguments (contract
     /// terrakube-lagoon, section 3.3). A name that is not set is there and empty.
-    fn lagoon(&self, request: &TaskRequest) -> BTreeMap<String, String> {
+    fn lagoon(&self, request: &TaskRequest, mentioned: &Mentioned) -> BTreeMap<String, String> {
         let (host, port) = (self.settings.ssh_host.as_str(), self.settings.ssh_port.as_str());
         let api = self.settings.public_url.as_deref().unwrap_or_default();
-        let mentioned = mentioned(request);
         [
             ("TASK_API_HOST", api),
             ("TASK_SSH_HOST", host),
@@ -133,13 +135,9 @@ struct Addresses {
     configuration: Option<String>,
 }
 
-fn mentioned(request: &TaskRequest) -> Mentioned {
-    serde_json::from_str(&request.original.0).unwrap_or_default()
-}
-
 /// Variables of Terrakube's scripts (contract terrakube-lagoon, section 1.3), and our own.
-fn env(asked: Asked<'_>, addresses: &Addresses) -> BTreeMap<String, String> {
-    let (request, mentioned) = (asked.request(), mentioned(asked.request()));
+fn variables(asked: Asked<'_>, addresses: &Addresses, mentioned: Mentioned) -> BTreeMap<String, String> {
+    let request = asked.request();
     let set = [
         ("terrakubeApi", Some(addresses.base.clone())),
         ("jobId", Some(request.run.to_string())),
