@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
 use sluice_aws::change_context;
 use sluice_domain::context::{Document, DocumentError};
 use sluice_domain::gate::{CheckVerdict, Ended, Level, Outcome, Tag};
@@ -24,19 +25,20 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
     /// What a job that ended came to. Whatever becomes of what it left, its exit code stands.
     pub(crate) async fn ended(&self, asked: Asked<'_>, place: &JobPlace, end: JobEnd) -> Ended {
         let (verdict, head) = verdict(&end.how);
-        let shown = self.shown(asked, &end.output);
+        let secrets = self.secrets(asked);
+        let shown = Shown::new(&end.output, &secrets);
+        let plain = |text: String| Shown::new(&Output { text, cut: false }, &secrets).on_one_line();
         // The cluster may quote the program.
-        let head = self.plain(asked, head);
+        let head = plain(head);
         let mut outcomes = outcomes(&shown);
         let mut said = None;
         if let Some(annotation) = &end.task_data {
             match task_data::read(annotation) {
                 Ok(data) => {
                     outcomes.extend(self.keep(asked, &data).await);
-                    let of_job = data.outcomes.into_iter().map(|outcome| self.masked(asked, outcome));
-                    outcomes.extend(of_job);
+                    outcomes.extend(data.outcomes.into_iter().map(|outcome| without(&secrets, outcome)));
                     outcomes.extend(data.unread.map(not_kept));
-                    said = data.message.map(|message| self.plain(asked, message));
+                    said = data.message.map(plain);
                 }
                 Err(error) => {
                     warn!(job = %place, "what job {place} left as its task data is not kept: {error}");
@@ -57,26 +59,7 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
 
     /// What a job that goes on has written.
     pub(crate) fn so_far(&self, asked: Asked<'_>, output: &Output) -> Vec<Outcome> {
-        outcomes(&self.shown(asked, output))
-    }
-
-    fn plain(&self, asked: Asked<'_>, text: String) -> String {
-        self.shown(asked, &Output { text, cut: false }).on_one_line()
-    }
-
-    fn shown(&self, asked: Asked<'_>, output: &Output) -> Shown {
-        Shown::new(output, &self.secrets(asked))
-    }
-
-    fn masked(&self, asked: Asked<'_>, outcome: Outcome) -> Outcome {
-        let secrets = self.secrets(asked);
-        let text = |text: String| masked(&text, &secrets);
-        Outcome {
-            description: text(outcome.description),
-            body: outcome.body.map(text),
-            url: outcome.url.map(text),
-            ..outcome
-        }
+        outcomes(&Shown::new(output, &self.secrets(asked)))
     }
 
     /// Keeps what a job handed back: its members in the context of the run, as one who saves properties would, and all
@@ -107,6 +90,17 @@ enum NotKept {
 fn with_data(context: &Document, check: &CheckName, data: &Document) -> Result<Document, DocumentError> {
     let members = data.merge(&Document::kept(format!(r#"{{"{COPIES}":null}}"#)))?;
     context.put(&members)?.put_in(COPIES, check.as_str(), data)
+}
+
+/// What a program wants to be said, without `secrets`.
+fn without(secrets: &[SecretString], outcome: Outcome) -> Outcome {
+    let text = |text: String| masked(&text, secrets);
+    Outcome {
+        description: text(outcome.description),
+        body: outcome.body.map(text),
+        url: outcome.url.map(text),
+        ..outcome
+    }
 }
 
 /// What a program wrote, as an outcome.
