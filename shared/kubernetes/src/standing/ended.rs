@@ -74,23 +74,26 @@ fn deadline(seen: &Seen<'_>) -> Option<Interruption> {
         let seconds = seen.job.spec.as_ref().and_then(|spec| spec.active_deadline_seconds).unwrap_or_default();
         broken("DeadlineExceeded", format!("it was not done within its {seconds} seconds, and was stopped"))
     };
-    let of_job = failed(seen.job).filter(|failed| failed.reason.as_deref() == Some("DeadlineExceeded"));
-    if let Some(failed) = of_job {
-        // The condition may come late: the time is over when it is over.
-        let since = failed.last_transition_time.as_ref().map(at);
-        let deleted = seen.pod.and_then(deleted_at);
-        let since = since.zip(deleted).map(|(one, other)| one.min(other)).or(since);
+    // `Failed` comes last, when the pod is down; `FailureTarget` before it is asked to go.
+    let told = ["FailureTarget", "Failed"].into_iter().filter_map(|kind| job_condition(seen.job, kind));
+    let of_job = told.filter(|failed| failed.reason.as_deref() == Some("DeadlineExceeded"));
+    let moments: Vec<_> = of_job.map(|failed| failed.last_transition_time.as_ref().map(at)).collect();
+    if !moments.is_empty() {
+        let since = moments.into_iter().chain([seen.pod.and_then(deleted_at)]).flatten().min();
         return Some(Interruption { since, exit: exit() });
     }
     let of_pod = seen.pod.and_then(|pod| pod.status.as_ref()?.reason.as_deref());
     (of_pod == Some("DeadlineExceeded")).then(|| Interruption { since: None, exit: exit() })
 }
 
-/// When it was asked for that a pod be deleted: what is written down is when it will be.
+/// When it was asked for that a pod be deleted: what is written down is when it will be. Nobody can tell of one without a
+/// grace period: the node lets go of a pod that way once its program is over, and the API server then moves the time to
+/// that moment, however long before it was asked for
+/// (`markAsDeleting` in `k8s.io/apiserver/pkg/registry/generic/registry/store.go`).
 fn deleted_at(pod: &Pod) -> Option<Timestamp> {
     let by = at(pod.metadata.deletion_timestamp.as_ref()?);
-    let grace = pod.metadata.deletion_grace_period_seconds.unwrap_or_default().max(0);
-    Some(Timestamp(by.0.saturating_sub(grace.unsigned_abs() * 1000)))
+    let grace = u64::try_from(pod.metadata.deletion_grace_period_seconds?).ok().filter(|seconds| *seconds > 0)?;
+    Some(Timestamp(by.0.saturating_sub(grace * 1000)))
 }
 
 /// The cluster, or somebody, took the pod away from under the program.

@@ -243,6 +243,15 @@ fn what_came_after_a_program_had_ended_is_nothing_to_it() {
         301,
         &expect!["PodDeleted: somebody, or something, deleted its pod while it ran"],
     );
+    // It heeded that, and its node has let go of it since: when it was asked to go is written nowhere any more.
+    let let_go = json!({"metadata": {"deletionTimestamp": "2026-11-21T12:05:01Z", "deletionGracePeriodSeconds": 0}});
+    check(
+        &plain(),
+        Some(&with(ended(0, json!({})), let_go)),
+        &[],
+        302,
+        &expect!["PodDeleted: somebody, or something, deleted its pod while it ran"],
+    );
 }
 
 #[test]
@@ -274,6 +283,18 @@ fn the_clusters_deadline_is_told_as_such() {
         &expect!["DeadlineExceeded: it was not done within its 900 seconds, and was stopped"],
     );
     check(&late("Failed"), Some(&stopped("2026-11-21T12:14:59Z", 3)), &[], 903, &expect!["code 3"]);
+    // The last word comes when the pod is down, and the node has let go of it.
+    let mut both = late("FailureTarget");
+    let last = json!({"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "lastTransitionTime": "2026-11-21T12:15:09Z"});
+    both.status.as_mut().unwrap().conditions.as_mut().unwrap().push(serde_json::from_value(last).unwrap());
+    let let_go = json!({"metadata": {"deletionTimestamp": "2026-11-21T12:15:03Z", "deletionGracePeriodSeconds": 0}});
+    check(
+        &both,
+        Some(&with(ended(0, json!({"finishedAt": "2026-11-21T12:15:02Z"})), let_go)),
+        &[],
+        910,
+        &expect!["DeadlineExceeded: it was not done within its 900 seconds, and was stopped"],
+    );
 }
 
 #[test]
