@@ -61,6 +61,7 @@ pub struct AttachmentView {
     pub stages: BTreeSet<Stage>,
 }
 
+#[expect(clippy::must_use_candidate, reason = "some are called for what they do")]
 impl Hcp {
     /// Every notification configuration, of workspaces and of projects.
     #[must_use]

@@ -4,6 +4,7 @@
 //! The steps are plain functions over what was found ([`plan_notifications`], [`plan_run_task`]): the same things found
 //! give the same steps, and what is right already gives none. So whoever is stopped in the middle begins again.
 
+mod choice;
 mod endpoint;
 mod found;
 mod notifications;
@@ -14,6 +15,7 @@ mod run_tasks;
 mod tests;
 mod triggers;
 
+pub use choice::Choice;
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use found::{
     Account, AttachmentFound, DeliveryResponse, Entitlements, GlobalTask, Instance, NotificationFound,
@@ -23,5 +25,8 @@ pub use notifications::{
     CONFIGURATIONS_MAX, NotificationAim, NotificationPlan, NotificationStep, Refusal, Repair, plan_notifications,
 };
 pub use port::{AttachmentSettings, NotificationSettings, Onboarding, RunTaskSettings};
-pub use run_tasks::{AttachmentStep, RunTaskAim, RunTaskPlan, RunTaskStep, TaskRepair, enforcement_of, plan_run_task};
+pub use run_tasks::{
+    AttachmentStep, RunTaskAim, RunTaskPlan, RunTaskStep, TaskRepair, enforcement_of, plan_run_task,
+    plan_run_task_removal,
+};
 pub use triggers::TriggerWords;

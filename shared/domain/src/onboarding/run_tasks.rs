@@ -73,6 +73,8 @@ pub enum RunTaskStep {
         /// What is mended by that.
         repairs: Vec<TaskRepair>,
     },
+    /// It is deleted, whoever has it attached.
+    Delete(RunTaskId),
     /// Nothing can be done: a run task of this name asks somebody else.
     NameTaken {
         /// Whom.
@@ -123,6 +125,13 @@ pub enum AttachmentStep {
         /// How.
         settings: AttachmentSettings,
     },
+    /// It asks no more.
+    Detach {
+        /// Which.
+        workspace: WorkspaceId,
+        /// The attachment.
+        id: AttachmentId,
+    },
 }
 
 impl AttachmentStep {
@@ -130,7 +139,9 @@ impl AttachmentStep {
     #[must_use]
     pub fn workspace(&self) -> &WorkspaceId {
         match self {
-            Self::Attach { workspace, .. } | Self::Update { workspace, .. } => workspace,
+            Self::Attach { workspace, .. } | Self::Update { workspace, .. } | Self::Detach { workspace, .. } => {
+                workspace
+            }
         }
     }
 }
@@ -171,6 +182,27 @@ pub fn plan_run_task(aim: &RunTaskAim, found: &[RunTaskFound]) -> RunTaskPlan {
     let asked_by_all = task.global.as_ref().is_some_and(|global| global.stages.is_superset(&aim.stages));
     let attachments = if asked_by_all { Vec::new() } else { attachments(aim, &task.attachments) };
     RunTaskPlan { task: step, attachments }
+}
+
+/// The steps from what was `found` to nobody asking Sluice: whatever is asked at one of `endpoints` is deleted, or, if
+/// only some workspaces are meant, taken from these. By the tasks' names.
+#[must_use]
+pub fn plan_run_task_removal(
+    endpoints: &[&Endpoint],
+    found: &[RunTaskFound],
+    only: Option<&BTreeSet<WorkspaceId>>,
+) -> Vec<(String, RunTaskPlan)> {
+    let ours = found.iter().filter(|task| endpoints.iter().any(|it| it.run_task_at(&task.url).is_some()));
+    let plan = |task: &RunTaskFound| match only {
+        None => RunTaskPlan { task: RunTaskStep::Delete(task.id.clone()), attachments: Vec::new() },
+        Some(only) => {
+            let taken = task.attachments.iter().filter(|attachment| only.contains(&attachment.workspace));
+            let detach =
+                |it: &AttachmentFound| AttachmentStep::Detach { workspace: it.workspace.clone(), id: it.id.clone() };
+            RunTaskPlan { task: RunTaskStep::Right(task.id.clone()), attachments: taken.map(detach).collect() }
+        }
+    };
+    ours.map(|task| (task.name.clone(), plan(task))).collect()
 }
 
 fn repairs(aim: &RunTaskAim, task: &RunTaskFound, moved: bool) -> Vec<TaskRepair> {

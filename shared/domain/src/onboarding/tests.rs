@@ -222,12 +222,14 @@ fn check_task(aim: &RunTaskAim, found: &[RunTaskFound], expect: &str) {
         RunTaskStep::Update { id, repairs, .. } => {
             format!("update {id}: {}", repairs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "))
         }
+        RunTaskStep::Delete(id) => format!("delete {id}"),
         RunTaskStep::NameTaken { url } => format!("taken by {url}"),
     };
     for step in &plan.attachments {
         let (verb, settings) = match step {
             AttachmentStep::Attach { settings, .. } => ("attach", settings),
             AttachmentStep::Update { settings, .. } => ("change", settings),
+            AttachmentStep::Detach { .. } => unreachable!("nobody is made to ask no more"),
         };
         let _ = write!(told, "; {verb} {} {:?} {:?}", step.workspace(), settings.enforcement, settings.stages);
     }
@@ -295,4 +297,53 @@ fn what_every_workspace_asks_is_attached_to_none() {
     };
     assert_eq!((global.enforcement, global.stages), (Enforcement::Advisory, [Stage::PostPlan].into()));
     check_task(&task_aim(&["ws-a"]), &early, "right task-1; attach ws-a Mandatory {PostPlan}");
+}
+
+#[test]
+fn to_disconnect_is_to_delete_our_run_tasks_or_to_take_them_from_some() {
+    let attached =
+        [("ws-a", Stage::PostPlan, Enforcement::Mandatory), ("ws-b", Stage::PostPlan, Enforcement::Mandatory)];
+    let found = [task("1", TASK, &attached), task("2", "https://else.example/run-tasks/guard", &attached)];
+    let endpoint = endpoint(URL);
+    let all = plan_run_task_removal(&[&endpoint], &found, None);
+    let [(_, RunTaskPlan { task: RunTaskStep::Delete(id), attachments })] = all.as_slice() else { panic!("{all:?}") };
+    assert_eq!((id.as_str(), attachments.len()), ("task-1", 0));
+    let some = plan_run_task_removal(&[&endpoint], &found, Some(&["ws-b".parse().unwrap()].into()));
+    let [(_, RunTaskPlan { task: RunTaskStep::Right(_), attachments })] = some.as_slice() else { panic!("{some:?}") };
+    assert_eq!(attachments.iter().map(|step| step.workspace().as_str()).collect::<Vec<_>>(), ["ws-b"]);
+}
+
+#[test]
+fn workspaces_are_chosen_by_name_tag_and_project() {
+    let seen = |name: &str, tags: &[&str], project: Option<&str>| WorkspaceSeen {
+        id: "ws-1".parse().unwrap(),
+        name: name.into(),
+        project: project.map(|id| id.parse().unwrap()),
+        execution_mode: None,
+        tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
+        may: WorkspaceMay::default(),
+    };
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    let choice = |names: &[&str], tags: &[&str], projects: Option<&[&str]>| Choice {
+        names: words(names),
+        tags: words(tags).into_iter().collect(),
+        projects: projects.map(|ids| ids.iter().map(|id| id.parse().unwrap()).collect()),
+    };
+    let app = seen("app-1", &["prod", "eu"], Some("prj-a"));
+    for (choice, expect) in [
+        (choice(&[], &[], None), true),
+        (choice(&["app-*"], &[], None), true),
+        (choice(&["web-*", "app-1"], &[], None), true),
+        (choice(&["app"], &[], None), false),
+        (choice(&[], &["prod", "eu"], None), true),
+        (choice(&[], &["prod", "us"], None), false),
+        (choice(&[], &[], Some(&["prj-b", "prj-a"])), true),
+        (choice(&["app-*"], &["prod"], Some(&["prj-b"])), false),
+        (choice(&[], &[], Some(&[])), false),
+    ] {
+        assert_eq!(choice.takes(&app), expect, "{choice:?}");
+    }
+    assert!(!choice(&[], &[], Some(&["prj-a"])).takes(&seen("app", &[], None)));
+    assert!(choice(&[], &[], Some(&["prj-a"])).is_whole_projects());
+    assert!(!choice(&[], &["prod"], None).is_whole_projects());
 }
