@@ -67,6 +67,7 @@ pub(super) struct Token {
     pub rights: Rights,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own, as HCP Terraform has it")]
 pub(super) struct Workspace {
     pub id: String,
     pub organization: String,
