@@ -104,13 +104,10 @@ impl Scene {
     }
 
     /// The same, and what it is expected to end with.
-    #[track_caller]
-    pub fn connects<'a>(&'a self, more: &'a [&'a str], code: i32) -> impl Future<Output = String> + 'a {
-        async move {
-            let ended = self.connect(more).await;
-            assert_eq!(ended.code, Some(code), "{}{}", ended.stdout, ended.stderr);
-            ended.stdout
-        }
+    pub async fn connects(&self, more: &[&str], code: i32) -> String {
+        let ended = self.connect(more).await;
+        assert_eq!(ended.code, Some(code), "{more:?}: {}{}", ended.stdout, ended.stderr);
+        ended.stdout
     }
 
     /// Begins the same, and kills it once `enough` is so.

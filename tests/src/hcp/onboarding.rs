@@ -46,7 +46,7 @@ pub struct RunTaskView {
     pub enabled: bool,
     /// How every workspace asks it, if they do.
     pub global: Option<(Enforcement, BTreeSet<Stage>)>,
-    /// How workspaces ask it, by their names.
+    /// How workspaces ask it, in the order of their names.
     pub attachments: Vec<AttachmentView>,
 }
 
@@ -170,11 +170,14 @@ impl World {
     fn run_task_views(&self) -> Vec<RunTaskView> {
         let view = |task: &super::tasks::RunTask| {
             let links = self.tasks.links.values().filter(|link| link.task == task.id);
-            let attachments = links.map(|link| AttachmentView {
-                workspace: self.workspaces.get(&link.workspace).map(|it| it.name.clone()).unwrap_or_default(),
-                enforcement: link.enforcement,
-                stages: link.stages.clone(),
-            });
+            let mut attachments: Vec<_> = links
+                .map(|link| AttachmentView {
+                    workspace: self.workspaces.get(&link.workspace).map(|it| it.name.clone()).unwrap_or_default(),
+                    enforcement: link.enforcement,
+                    stages: link.stages.clone(),
+                })
+                .collect();
+            attachments.sort();
             RunTaskView {
                 id: task.id.clone(),
                 name: task.spec.name.clone(),
@@ -182,7 +185,7 @@ impl World {
                 hmac_key: task.spec.hmac_key.clone(),
                 enabled: task.spec.enabled,
                 global: task.spec.global.clone(),
-                attachments: attachments.collect(),
+                attachments,
             }
         };
         self.tasks.tasks.values().map(view).collect()

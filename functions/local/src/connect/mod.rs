@@ -101,10 +101,10 @@ impl Setup {
         let mut env = Env::new(vars);
         let address = env.tfe_address();
         let api_token = env.secret("API_TOKEN");
-        let needs_token = options.notifications() && !options.disconnect;
-        let tokens = match needs_token {
-            true => env.secrets("NOTIFICATION_TOKEN"),
-            false => env.optional_secrets("NOTIFICATION_TOKEN"),
+        let tokens = if options.notifications() && !options.disconnect {
+            env.secrets("NOTIFICATION_TOKEN")
+        } else {
+            env.optional_secrets("NOTIFICATION_TOKEN")
         };
         let ca_bundle = env.optional("SLUICE_CA_BUNDLE");
         let per_second = api_requests_per_second(&mut env);

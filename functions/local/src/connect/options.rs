@@ -12,7 +12,7 @@ pub struct Connect {
     /// The organization
     #[arg(value_name = "ORGANIZATION")]
     pub organization: String,
-    /// Where HCP Terraform reaches Sluice, https://host [default: `SLUICE_PUBLIC_URL`]
+    /// Where HCP Terraform reaches Sluice; by default what the environment says
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// Only workspaces of this project; may be given again for others

@@ -33,6 +33,18 @@ pub struct NotificationRow {
     pub todo: Todo<Vec<NotificationStep>>,
 }
 
+impl NotificationRow {
+    /// What it is, and its name.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let what = match self.subscriber {
+            Subscriber::Project(_) => "project",
+            Subscriber::Workspace(_) => "workspace",
+        };
+        format!("{what} {}", self.name)
+    }
+}
+
 /// A run task.
 #[derive(Debug)]
 pub struct RunTaskRow {
@@ -156,11 +168,7 @@ impl fmt::Display for Counts {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for row in &self.notifications {
-            let what = match row.subscriber {
-                Subscriber::Project(_) => "project",
-                Subscriber::Workspace(_) => "workspace",
-            };
-            let name = format!("{what} {}", row.name);
+            let name = row.label();
             match &row.todo {
                 Todo::Steps(steps) => steps.iter().try_for_each(|step| notification_line(f, &name, step))?,
                 todo => other_line(f, &name, todo)?,

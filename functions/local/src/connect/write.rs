@@ -88,35 +88,48 @@ impl Writer {
         written
     }
 
-    /// One project or workspace, from what is found now to what has to be, though answers get lost.
+    /// One project or workspace. How many writes that took, and what failed.
     async fn notification(&self, row: NotificationRow) -> (usize, Option<Failure>) {
-        let Todo::Steps(mut steps) = row.todo else { return (0, None) };
+        let what = row.label();
+        let Todo::Steps(steps) = row.todo else { return (0, None) };
+        let mut writes = 0;
+        let done = self.settled(&row.subscriber, steps, &mut writes).await;
+        let failure = done.err().map(|why| match row.subscriber {
+            Subscriber::Workspace(_) => Failure { what, why },
+            Subscriber::Project(_) => {
+                Failure { what, why: format!("{why}; or say --per-workspace, and its workspaces tell themselves") }
+            }
+        });
+        (writes, failure)
+    }
+
+    /// From what is found now to what has to be, though answers get lost.
+    async fn settled(
+        &self,
+        of: &Subscriber,
+        mut steps: Vec<NotificationStep>,
+        writes: &mut usize,
+    ) -> Result<(), String> {
         // One that is to have none, because its project tells, has to have none when it is looked at again, too.
         let none = steps.iter().all(|step| matches!(step, NotificationStep::Delete { double: false, .. }));
-        let (mut writes, mut failed, mut reworded) = (0, 0, false);
+        let (mut failed, mut reworded) = (0, false);
         loop {
-            let Err(error) = self.steps(&row.subscriber, &steps, &mut writes).await else { return (writes, None) };
+            let Err(error) = self.steps(of, &steps, writes).await else { return Ok(()) };
             let words = !reworded && self.unknown_words(&error);
             reworded |= words;
-            if !words && !(is_passing(&error) && failed + 1 < ATTEMPTS) {
-                let why = self.explained(&error);
-                return (writes, Some(Failure { what: row.name, why }));
-            }
             if !words {
-                tokio::time::sleep(pause(failed)).await;
-            }
-            failed += 1;
-            let aim = NotificationAim { none, words: self.words(), ..self.aim.clone() };
-            let found = match patiently(|| self.terraform.notifications(&row.subscriber)).await {
-                Ok(found) => found.unwrap_or_default(),
-                Err(error) => return (writes, Some(Failure { what: row.name, why: chain(&error) })),
-            };
-            steps = match plan_notifications(&aim, &found) {
-                NotificationPlan::Right => return (writes, None),
-                NotificationPlan::Steps(steps) => steps,
-                NotificationPlan::Refused(refusal) => {
-                    return (writes, Some(Failure { what: row.name, why: refusal.to_string() }));
+                if !is_passing(&error) || failed + 1 >= ATTEMPTS {
+                    return Err(self.explained(&error));
                 }
+                tokio::time::sleep(pause(failed)).await;
+                failed += 1;
+            }
+            let aim = NotificationAim { none, words: self.words(), ..self.aim.clone() };
+            let found = patiently(|| self.terraform.notifications(of)).await.map_err(|error| chain(&error))?;
+            steps = match plan_notifications(&aim, &found.unwrap_or_default()) {
+                NotificationPlan::Right => return Ok(()),
+                NotificationPlan::Steps(steps) => steps,
+                NotificationPlan::Refused(refusal) => return Err(refusal.to_string()),
             };
         }
     }

@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::*;
 
-fn configuration(url: &str, triggers: &[&str]) -> Option<Value> {
+fn configuration(url: &str, triggers: &[&str]) -> Value {
     let attributes = json!({
         "destination-type": "generic", "enabled": true, "name": "sluice", "url": url, "token": TOKEN,
         "triggers": triggers,
     });
-    Some(json!({ "data": { "type": "notification-configurations", "attributes": attributes } }))
+    json!({ "data": { "type": "notification-configurations", "attributes": attributes } })
 }
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn a_project_tells_of_the_runs_of_its_workspaces() {
             .unwrap()
             .to_owned();
     let path = format!("/projects/{id}/notification-configurations");
-    let created = post(&hcp, &path, configuration(&receiver.url, &["run:completed"])).await;
+    let created = post(&hcp, &path, Some(configuration(&receiver.url, &["run:completed"]))).await;
     assert_eq!((created.status, receiver.triples()[0].as_str()), (201, "Verification of sluice / verification / null"));
     assert_eq!(get(&hcp, &path).await.body["data"][0]["attributes"]["delivery-responses"][0]["code"], "202");
     for name in ["inside", "outside"] {
@@ -38,7 +38,7 @@ async fn a_project_tells_of_the_runs_of_its_workspaces() {
 
     hcp.server(|server| server.project_notifications = false);
     assert_eq!(get(&hcp, &path).await.status, 404);
-    assert_eq!(post(&hcp, &path, configuration(&receiver.url, &[])).await.status, 404);
+    assert_eq!(post(&hcp, &path, Some(configuration(&receiver.url, &[]))).await.status, 404);
     hcp.server(|server| server.projects = false);
     assert_eq!(get(&hcp, "/organizations/acme/projects").await.status, 404);
 }
@@ -54,7 +54,7 @@ async fn whoever_is_no_admin_does_not_see_notifications() {
     for token in ["weak", "owners"] {
         assert_eq!(try_call(&hcp, token, Method::GET, &path, None).await.unwrap().status, 404, "{token}");
         let body = configuration(&receiver.url, &[]);
-        assert_eq!(try_call(&hcp, token, Method::POST, &path, body).await.unwrap().status, 404, "{token}");
+        assert_eq!(try_call(&hcp, token, Method::POST, &path, Some(body)).await.unwrap().status, 404, "{token}");
         let workspace =
             try_call(&hcp, token, Method::GET, "/api/v2/organizations/acme/workspaces/a", None).await.unwrap();
         assert_eq!(workspace.body["data"]["attributes"]["permissions"]["can-update"], false, "{token}");
@@ -92,9 +92,9 @@ async fn an_account_tells_whose_the_token_is_and_an_answer_which_instance_it_is(
 async fn triggers_that_the_instance_does_not_know_are_refused() {
     let (hcp, receiver) = (start().await, Receiver::start().await);
     hcp.add_workspace(WorkspaceSpec::new("a"));
-    hcp.server(|server| drop(server.unknown_triggers.insert("run:errored".into())));
+    hcp.server(|server| server.unknown_triggers = ["run:errored".to_owned()].into());
     let path = format!("/workspaces/{}/notification-configurations", hcp.workspace_id("a"));
-    assert_eq!(post(&hcp, &path, configuration(&receiver.url, &["run:errored"])).await.status, 422);
-    assert_eq!(post(&hcp, &path, configuration(&receiver.url, &["run:run_errored"])).await.status, 201);
+    assert_eq!(post(&hcp, &path, Some(configuration(&receiver.url, &["run:errored"]))).await.status, 422);
+    assert_eq!(post(&hcp, &path, Some(configuration(&receiver.url, &["run:run_errored"]))).await.status, 201);
     assert_eq!(hcp.notifications()[0].triggers, ["run:run_errored".to_owned()].into());
 }
