@@ -5,6 +5,7 @@
 mod bins;
 mod budgets;
 mod command;
+mod connect;
 mod context;
 mod day_one;
 mod gate;

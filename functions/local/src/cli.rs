@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use crate::connect::Connect;
 use crate::graph::Format;
 
 /// Runs the HCP Terraform workspaces that became stale: parents first, each once.
@@ -29,6 +30,8 @@ pub enum Command {
     Plan(Plan),
     /// Show what was decided about a workspace, when and why
     Decisions(Decisions),
+    /// Have HCP Terraform tell Sluice of runs and ask it about them, and mend what is broken of that
+    Connect(Box<Connect>),
     /// Read every workspace of an organization, so that the graph is whole
     Backfill(Backfill),
     /// List the work that was given up, or take it up again

@@ -3,6 +3,7 @@
 pub mod backfill;
 pub mod cli;
 pub mod cluster;
+pub mod connect;
 pub mod decisions;
 pub mod demo;
 pub mod functions;
@@ -53,6 +54,7 @@ pub async fn run(cli: Cli, vars: &BTreeMap<String, String>) -> Result<ExitCode, 
         }
         Command::Plan(options) => printed(&plan::run(&options, vars).await?),
         Command::Decisions(options) => printed(&decisions::run(&options, vars).await?),
+        Command::Connect(options) => Ok(connect::run(&options, vars).await?),
         Command::Backfill(options) => Ok(backfill::run(&options, vars).await?),
         Command::Tasks(options) => printed(&tasks::run(&options, vars).await?),
         Command::Replay(options) => printed(&replay::run(&options, vars).await?),

@@ -1,6 +1,6 @@
 //! HCP Terraform's API behind the domain's ports; the only crate with an HTTP client.
 //!
-//! [`Client`] implements [`States`] and [`Runs`] with an API token. [`TaskClient`] implements [`TaskResults`], and opens
+//! [`Client`] implements [`States`], [`Runs`] and [`Onboarding`] with an API token. [`TaskClient`] implements [`TaskResults`], and opens
 //! what a run task may read, with the token of each task result. [`Checkers`] asks other run tasks. Each asks once and
 //! says how that went: whether and when to ask again is for the caller, whose table counts the attempts.
 //!
@@ -13,6 +13,7 @@
 //! [`States`]: sluice_domain::ports::States
 //! [`Runs`]: sluice_domain::ports::Runs
 //! [`TaskResults`]: sluice_domain::ports::TaskResults
+//! [`Onboarding`]: sluice_domain::onboarding::Onboarding
 
 mod allowed;
 mod answers;
@@ -27,6 +28,7 @@ mod files;
 mod findings;
 mod hop;
 mod list;
+mod onboarding;
 mod resolver;
 mod runs;
 mod states;
