@@ -7,7 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Autonomy, Digest, Heeded, RunId, Standing, StateVersionId, Taught, Timestamp, Wave, Workspace, WorkspaceId, size,
+    Autonomy, Digest, Heeded, RunId, Standing, StateVersionId, Taught, Timestamp, Trace, Wave, Workspace, WorkspaceId,
+    size,
 };
 
 /// Digests of outputs by name.
@@ -106,7 +107,23 @@ impl StateFacts {
     pub fn wave_below(&self, workspace: &Workspace) -> Wave {
         match &self.wave {
             Some(wave) => Wave { depth: wave.depth.saturating_add(1), ..wave.clone() },
-            None => Wave { root: workspace.clone(), origin: self.version.clone(), depth: 1 },
+            None => Wave {
+                root: workspace.clone(),
+                origin: self.version.clone(),
+                depth: 1,
+                trace: Some(self.trace(workspace)),
+                began_at: Some(self.created_at),
+            },
+        }
+    }
+
+    /// The trace of the wave that this state of `workspace` is part of, or would begin.
+    #[must_use]
+    pub fn trace(&self, workspace: &Workspace) -> Trace {
+        match (&self.wave, &self.run) {
+            (Some(wave), _) => wave.trace(),
+            (None, Some(run)) => Trace::of_run(&workspace.host, run),
+            (None, None) => Trace::of_state(&workspace.host, &self.version),
         }
     }
 }

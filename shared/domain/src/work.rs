@@ -11,6 +11,7 @@ use crate::names::{CheckName, Host, Organization, RunId, StateVersionId, TaskRes
 use crate::policy::Autonomy;
 use crate::run::RunReport;
 use crate::time::Timestamp;
+use crate::trace::{Trace, last_bracket};
 use crate::verdict::{Cause, Decision, Verdict};
 
 /// Which function serves the work.
@@ -241,6 +242,20 @@ pub struct Wave {
     pub origin: StateVersionId,
     /// How many steps below the root.
     pub depth: u32,
+    /// The id by which it is found again; unknown of waves from before they had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
+    /// When that state version was written, by HCP Terraform's clock; unknown likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<Timestamp>,
+}
+
+impl Wave {
+    /// The id by which it is found again.
+    #[must_use]
+    pub fn trace(&self) -> Trace {
+        self.trace.clone().unwrap_or_else(|| Trace::of_state(&self.root.host, &self.origin))
+    }
 }
 
 impl Order {
@@ -276,12 +291,19 @@ impl Order {
         report.marker.as_ref() == Some(&self.marker)
     }
 
-    /// The message of the run: who caused it, in people's words, then the marker.
+    /// The trace of the wave that the run is part of.
+    #[must_use]
+    pub fn trace(&self) -> Option<Trace> {
+        self.wave.as_ref().map(Wave::trace)
+    }
+
+    /// The message of the run: who caused it, in people's words, then the marker, then the trace.
     #[must_use]
     pub fn message(&self) -> String {
         let names: Vec<String> = self.causes.iter().take(5).map(|cause| cause.producer.short()).collect();
         let more = if self.causes.len() > 5 { " and others" } else { "" };
-        format!("Outputs changed in {}{more} [{}]", names.join(", "), self.marker)
+        let trace = self.trace().map_or_else(String::new, |trace| format!(" {}", trace.bracket()));
+        format!("Outputs changed in {}{more} [{}]{trace}", names.join(", "), self.marker)
     }
 }
 
@@ -308,10 +330,12 @@ const MARKER_PREFIX: &str = "sluice-";
 const MARKER_DIGITS: usize = 16;
 
 impl Marker {
-    /// The marker that a run's message ends with, if Sluice wrote it.
+    /// The marker that a run's message ends with but for the trace, if Sluice wrote it.
     #[must_use]
     pub fn in_message(message: &str) -> Option<Self> {
-        let (_, marker) = message.trim_end().strip_suffix(']')?.rsplit_once('[')?;
+        let (before, last) = last_bracket(message)?;
+        let traced = Trace::in_bracket(last).is_some();
+        let marker = if traced { last_bracket(before)?.1 } else { last };
         let digits = marker.strip_prefix(MARKER_PREFIX)?;
         let hex = digits.len() == MARKER_DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
         hex.then(|| Self(marker.to_owned()))
@@ -325,24 +349,4 @@ impl fmt::Display for Marker {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_marker_is_found_at_the_end_of_our_own_messages_only() {
-        let order = Order {
-            inputs: InputsKey("00112233445566778899aabbccddeeff".parse().unwrap()),
-            marker: Marker("sluice-0011223344556677".into()),
-            causes: Vec::new(),
-            kind: RunKind::Apply,
-            wave: None,
-            newest: Timestamp(0),
-            decided_at: Timestamp(0),
-        };
-        assert_eq!(Marker::in_message(&order.message()), Some(order.marker));
-        for message in ["", "]", "[sluice-]", "[sluice-00112233445566778]", "about [sluice-0011223344556677] and more"]
-        {
-            assert_eq!(Marker::in_message(message), None, "{message}");
-        }
-    }
-}
+mod tests;
