@@ -74,9 +74,12 @@ pub struct StateFacts {
     /// It holds neither outputs nor resources: what a destroy leaves behind.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub destroyed: bool,
-    /// When it was learned of, by our own clock.
+    /// When its outputs were learned of, by our own clock: with an earlier state version, if that had the same.
     #[serde(default, skip_serializing_if = "never")]
     pub learned_at: Timestamp,
+    /// When this very state version was taken in, by our own clock.
+    #[serde(default, skip_serializing_if = "never")]
+    pub taken_in_at: Timestamp,
     /// It was there when the organization was first read, and makes nobody stale.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub baseline: bool,
@@ -97,6 +100,7 @@ impl StateFacts {
             created_at,
             destroyed: false,
             learned_at: Timestamp::default(),
+            taken_in_at: Timestamp::default(),
             baseline: false,
             wave: None,
         }

@@ -251,11 +251,23 @@ pub struct Wave {
 }
 
 impl Wave {
+    /// The wave that reaches a workspace by what was decided about it; of several, the one that has come furthest.
+    #[must_use]
+    pub fn of(decision: &Decision, graph: &Graph) -> Option<Self> {
+        causing(decision, graph).map(|(producer, state)| state.wave_below(producer)).max_by_key(|wave| wave.depth)
+    }
+
     /// The id by which it is found again.
     #[must_use]
     pub fn trace(&self) -> Trace {
         self.trace.clone().unwrap_or_else(|| Trace::of_state(&self.root.host, &self.origin))
     }
+}
+
+/// The states that a decision was made because of, with their workspaces.
+fn causing<'a>(decision: &'a Decision, graph: &'a Graph) -> impl Iterator<Item = (&'a Workspace, &'a StateFacts)> {
+    let state = |producer| graph.facts(graph.number(producer)?).state.as_ref();
+    decision.causes.iter().filter_map(move |cause| Some((&cause.producer, state(&cause.producer)?)))
 }
 
 impl Order {
@@ -269,18 +281,14 @@ impl Order {
         };
         let inputs = decision.inputs?;
         // The state versions go into the marker, as the same values coming back later are another change.
-        let states: Vec<(&Workspace, &StateFacts)> = decision
-            .causes
-            .iter()
-            .filter_map(|cause| Some((&cause.producer, graph.facts(graph.number(&cause.producer)?).state.as_ref()?)))
-            .collect();
-        let newest = states.iter().map(|(_, state)| state.created_at).max().unwrap_or_default();
+        let states: Vec<&StateFacts> = causing(decision, graph).map(|(_, state)| state).collect();
+        let newest = states.iter().map(|state| state.created_at).max().unwrap_or_default();
         let (name, key) = (workspace.to_string(), inputs.to_string());
-        let versions = states.iter().map(|(_, state)| state.version.as_str());
+        let versions = states.iter().map(|state| state.version.as_str());
         let only = (kind == RunKind::PlanOnly).then_some("plan only");
         let digest = of_texts([name.as_str(), key.as_str()].into_iter().chain(versions).chain(only)).to_string();
         let marker = Marker(format!("{MARKER_PREFIX}{}", &digest[..MARKER_DIGITS]));
-        let wave = states.iter().map(|(producer, state)| state.wave_below(producer)).max_by_key(|wave| wave.depth);
+        let wave = Wave::of(decision, graph);
         Some(Self { inputs, marker, causes: decision.causes.clone(), kind, wave, newest, decided_at: now })
     }
 
