@@ -93,3 +93,6 @@ fn is_moved(decision: &Decision) -> bool {
             | Verdict::AwaitOwnRun { .. }
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,17 +101,20 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
             if conflicts > CONFLICTS_MAX {
                 return Err(StoreError::Conflict.into());
             }
+            let counts = conflicts == 0;
             conflicts += 1;
-            targets = self.judge(root, &targets, now).await?;
+            targets = self.judge(root, &targets, counts, now).await?;
         }
         Ok(Next::Done)
     }
 
-    /// Decides about `targets`. Returns those whose facts changed underneath, to be decided about again.
+    /// Decides about `targets`, and `counts` what that comes to or not. Returns those whose facts changed underneath, to
+    /// be decided about again.
     async fn judge(
         &self,
         root: &Workspace,
         targets: &BTreeSet<Workspace>,
+        counts: bool,
         now: Timestamp,
     ) -> Result<BTreeSet<Workspace>, IndexError> {
         let mut known = with_ancestors(&self.store, targets).await?;
@@ -121,7 +124,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         if let Some(state) = graph.number(root).and_then(|number| graph.facts(number).state.as_ref()) {
             work::traced(&state.trace(root));
         }
-        if targets.contains(root) {
+        if counts {
             Looked { root, targets, graph: &graph, decisions: &decisions, known: &known, now }.count();
         }
         let mut moved = BTreeSet::new();
