@@ -1,11 +1,11 @@
-//! CloudWatch's embedded metric format, as its specification has it: what is not so is no metric to CloudWatch.
+//! The embedded metric format, as its specification has it: what is not so is no metric to `CloudWatch`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use sluice_lambda::metrics;
 
-/// The longest log event that CloudWatch Logs has always taken, in bytes, with what it adds to each.
+/// The longest log event that `CloudWatch` has always taken, in bytes, with what it adds to each.
 const LINE_BYTES_MAX: usize = (256 << 10) - 26;
 
 const VALUES_MAX: usize = 100;

@@ -85,8 +85,8 @@ impl Program {
         let printed = tempfile::tempfile().unwrap();
         let mut command = Command::new(bin(function));
         command.env_clear().envs(vars).stdin(Stdio::null()).stdout(printed.try_clone().unwrap());
-        let _child = Kill(command.spawn().unwrap());
-        Self { _child, events, answers, printed }
+        let child = Kill(command.spawn().unwrap());
+        Self { _child: child, events, answers, printed }
     }
 
     /// What was printed since the beginning.
