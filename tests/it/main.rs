@@ -7,6 +7,8 @@ mod budgets;
 mod command;
 mod context;
 mod day_one;
+mod dead;
+mod doctor;
 mod gate;
 mod gate_foreign;
 mod hcp_client;

@@ -6,9 +6,9 @@ mod config;
 pub use config::{Config, StartError, connect};
 
 use futures_util::future::join_all;
-use sluice_domain::ports::{Bell, StoreError};
-use sluice_domain::{Queue, Timestamp, WorkKey};
-use tracing::info;
+use sluice_domain::ports::{Bell, Pulse, Pulses, StoreError, Sweeps};
+use sluice_domain::{Queue, Timestamp, WorkKey, chain};
+use tracing::{info, warn};
 
 /// Most works of one queue that one sweep rings for. What is left over is rung for by the next.
 pub const RINGS_MAX: u16 = 2_000;
@@ -47,4 +47,31 @@ pub async fn sweep(bell: &impl Bell, now: Timestamp) -> Result<usize, StoreError
         info!(works = due.len(), "rang for work that was due");
     }
     Ok(due.len())
+}
+
+/// Most dead letters that are counted.
+const DEAD_MAX: u16 = 1_000;
+
+/// A sweep, and the pulse that tells of it.
+pub async fn handle(store: &(impl Bell + Pulses), now: Timestamp) -> Result<usize, StoreError> {
+    let swept = sweep(store, now).await;
+    beat(store, Sweeps::Sweeper, &swept, now).await;
+    swept
+}
+
+/// Leaves behind that due work was seen to at `now`, and what became of it. That nobody can be told is no reason to
+/// fail, nor to look for long.
+pub async fn beat(store: &(impl Bell + Pulses), by: Sweeps, swept: &Result<usize, StoreError>, now: Timestamp) {
+    let dead = store.due(Queue::Dead, now, DEAD_MAX).await.ok().map(|letters| letters.len());
+    let pulse = Pulse {
+        by,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        at: now,
+        rung: *swept.as_ref().unwrap_or(&0),
+        dead,
+        fault: swept.as_ref().err().map(|error| chain(error)),
+    };
+    if let Err(error) = store.beat(&pulse).await {
+        warn!("could not leave a pulse: {}", chain(&error));
+    }
 }

@@ -1,0 +1,218 @@
+//! `sluice doctor`: looks at everything that has to be right, and says of what is not what mends it.
+//!
+//! Each probe stands alone and ends in time: what one cannot find out is a line of its own, and stops no other.
+
+mod clock;
+mod endpoint;
+mod probe;
+pub mod report;
+mod settings;
+mod table;
+mod work;
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use secrecy::SecretString;
+use sluice_aws::Table;
+use sluice_aws::secrets::{KeyCache, resolve, resolve_lists};
+use sluice_domain::chain;
+use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress};
+
+use self::endpoint::Doorway;
+use self::report::{Line, Report, Section};
+use self::settings::Secrets;
+use self::work::Place;
+use crate::cli;
+use crate::serve::{ServeError, directory, named_table};
+use crate::settings::table_name;
+use crate::store::{Alone, Embedded, OpenError};
+
+/// Doctor cannot look at all.
+#[derive(Debug, thiserror::Error)]
+pub enum DoctorError {
+    /// The environment does not say what is to be looked at.
+    #[error(transparent)]
+    Config(#[from] InvalidConfig),
+    /// Both a real table and a directory for the embedded one are named.
+    #[error(transparent)]
+    Store(#[from] ServeError),
+    /// Nobody reads what is printed.
+    #[error("cannot print")]
+    Print(#[from] std::io::Error),
+}
+
+/// Looks at everything, and prints what it has found. The exit code says whether anything is wrong.
+pub async fn run(options: &cli::Doctor, vars: &BTreeMap<String, String>) -> Result<ExitCode, DoctorError> {
+    let asked = Asked::from_env(options, vars)?;
+    if table_name(vars).is_some() && options.store.data_dir.is_some() {
+        return Err(ServeError::TwoStores.into());
+    }
+    let report = Box::pin(examine(options, vars, &asked)).await;
+    let colours = std::io::stdout().is_terminal() && !vars.contains_key("NO_COLOR");
+    crate::print(&if options.json { report.json() } else { report.text(colours) })?;
+    Ok(if report.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What is to be looked at.
+struct Asked {
+    terraform: TfeAddress,
+    url: Option<String>,
+    ca_bundle: Option<String>,
+    unsigned: bool,
+    tokens: Vec<SecretRef>,
+    digest_keys: Vec<SecretRef>,
+    gate_keys: Vec<SecretRef>,
+}
+
+impl Asked {
+    fn from_env(options: &cli::Doctor, vars: &BTreeMap<String, String>) -> Result<Self, InvalidConfig> {
+        let mut env = Env::new(vars);
+        let terraform = env.tfe_address();
+        let public_url = env.optional::<String>("SLUICE_PUBLIC_URL");
+        let ca_bundle = env.optional("SLUICE_CA_BUNDLE");
+        let unsigned = env.or("SLUICE_ALLOW_UNSIGNED", false);
+        let tokens = env.optional_secrets("NOTIFICATION_TOKEN");
+        let digest_keys = env.optional_secrets("SLUICE_DIGEST_KEY");
+        let gate_keys = env.optional_secrets("SLUICE_GATE_KEY");
+        env.finish(|| {
+            let url = options.url.clone().or(public_url?).map(|url| url.trim_end_matches('/').to_owned());
+            Some(Self {
+                terraform: terraform?,
+                url,
+                ca_bundle: ca_bundle?,
+                unsigned: unsigned?,
+                tokens: tokens?,
+                digest_keys: digest_keys?,
+                gate_keys: gate_keys?,
+            })
+        })
+    }
+}
+
+/// What a person may have, and what it is worth if not all of it is there.
+async fn examine(options: &cli::Doctor, vars: &BTreeMap<String, String>, asked: &Asked) -> Report {
+    let mut faults = Vec::new();
+    let ca_bundle = asked.ca_bundle.as_ref().and_then(|path| {
+        std::fs::read(path)
+            .inspect_err(|error| {
+                let what = format!("SLUICE_CA_BUNDLE cannot be read: {error}");
+                faults.push(Line::wrong(what, "have SLUICE_CA_BUNDLE name a file of PEM certificates"));
+            })
+            .ok()
+    });
+    let secrets = secrets(vars, asked, &mut faults).await;
+    let store = Opened::of(options, vars).await;
+    let keyring = KeyCache::new(vars.clone());
+    let table = store.table();
+    let endpoint = async {
+        match &asked.url {
+            Some(url) => {
+                let tokens = &secrets.notification_tokens;
+                endpoint::look(&Doorway { url, tokens, ca_bundle: ca_bundle.as_deref(), table, keyring: &keyring })
+                    .await
+            }
+            None => Section::new(
+                "The endpoint",
+                vec![Line::aside("not looked at: say with --url or SLUICE_PUBLIC_URL where HCP Terraform reaches it")],
+            ),
+        }
+    };
+    let (stored, endpoint) = tokio::join!(store.look(), endpoint);
+    store.close().await;
+    let mut sections = stored;
+    sections.push(endpoint);
+    sections.push(settings::look(&secrets, faults));
+    Report(sections)
+}
+
+/// The secrets that are at hand. One that cannot be fetched is a line, and no reason to stop.
+async fn secrets(vars: &BTreeMap<String, String>, asked: &Asked, faults: &mut Vec<Line>) -> Secrets {
+    let (tokens, digests, gates) = tokio::join!(
+        probe::timely(resolve_lists(vars, asked.tokens.clone())),
+        probe::timely(resolve(vars, asked.digest_keys.clone())),
+        probe::timely(resolve_lists(vars, asked.gate_keys.clone())),
+    );
+    let mut or_fault = |name: &str, fetched: Result<Vec<SecretString>, String>| {
+        fetched.unwrap_or_else(|why| {
+            let what = format!("{name} cannot be fetched: {why}");
+            faults
+                .push(Line::wrong(what, format!("have {name} name a secret that is there and may be read from here")));
+            Vec::new()
+        })
+    };
+    Secrets {
+        notification_tokens: or_fault("NOTIFICATION_TOKEN", tokens),
+        digest_keys: or_fault("SLUICE_DIGEST_KEY", digests),
+        gate_keys: or_fault("SLUICE_GATE_KEY", gates),
+        unsigned_allowed: asked.unsigned,
+        account: table_name(vars).is_some(),
+    }
+}
+
+/// The store, as far as there is one.
+enum Opened {
+    Account(Table),
+    Embedded { store: Embedded, directory: String, served: bool },
+    None { title: String, line: Line },
+}
+
+impl Opened {
+    async fn of(options: &cli::Doctor, vars: &BTreeMap<String, String>) -> Self {
+        match named_table(&options.store, vars).await {
+            Ok(Some(table)) => return Self::Account(table),
+            Ok(None) => {}
+            Err(error) => {
+                let what = format!("it cannot be reached: {}", chain(&error));
+                let mend = "set AWS_REGION and credentials, or AWS_PROFILE, to those of the deployment";
+                return Self::None { title: "The table".to_owned(), line: Line::wrong(what, mend) };
+            }
+        }
+        let path = directory(&options.store);
+        let directory = path.display().to_string();
+        match Embedded::open_existing(&path).await {
+            Ok(store) => {
+                // Held by a running server for as long as it runs; for no longer than a moment here.
+                let served = matches!(Alone::in_directory(&path), Err(OpenError::Taken(_)));
+                Self::Embedded { store, directory, served }
+            }
+            Err(error) => {
+                let mend = "set WORKSPACE_DEPENDENCIES_TABLE to the table of a deployment, or say with --data-dir where \
+                            sluice serve keeps its own";
+                let title = format!("The embedded table in {directory}");
+                Self::None { title, line: Line::wrong(chain(&error), mend) }
+            }
+        }
+    }
+
+    fn table(&self) -> Option<&Table> {
+        match self {
+            Self::Account(table) => Some(table),
+            Self::Embedded { store, .. } => Some(&store.table),
+            Self::None { .. } => None,
+        }
+    }
+
+    async fn look(&self) -> Vec<Section> {
+        match self {
+            Self::Account(table) => {
+                let (shape, work) = tokio::join!(table::look(table), work::look(table, Place::Account));
+                vec![shape, work]
+            }
+            Self::Embedded { store, directory, served } => {
+                let place = Place::Embedded { directory, served: *served };
+                let shape = table::look_at_embedded(&store.table, directory);
+                let (shape, work) = tokio::join!(shape, work::look(&store.table, place));
+                vec![shape, work]
+            }
+            Self::None { title, line } => vec![Section::new(title.clone(), vec![line.clone()])],
+        }
+    }
+
+    async fn close(self) {
+        if let Self::Embedded { store, .. } = self {
+            store.close().await;
+        }
+    }
+}
