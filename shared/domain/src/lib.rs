@@ -16,6 +16,7 @@ mod graph;
 mod http_date;
 mod lesson;
 mod names;
+pub mod onboarding;
 pub mod pace;
 pub mod picture;
 mod planned;
@@ -37,8 +38,8 @@ pub use fault::{Classify, Fault, Told, backoff_ms, chain};
 pub use fold::{Seen, TOMBSTONE_MS};
 pub use graph::Graph;
 pub use names::{
-    CheckName, Host, InvalidName, NAME_BYTES_MAX, Organization, PolicyName, RunId, StateVersionId, TaskName,
-    TaskResultId, Workspace, WorkspaceId,
+    AttachmentId, CheckName, Host, InvalidName, NAME_BYTES_MAX, NotificationId, Organization, PolicyName, ProjectId,
+    RunId, RunTaskId, StateVersionId, TaskName, TaskResultId, Workspace, WorkspaceId,
 };
 pub use planned::{ActionCounts, Heeded, OutputAction, OutputChange, PlanFindings, Taught, TaughtRead};
 pub use policy::{AfterFailure, Autonomy, AutonomyRules, Budgets, InvalidRule, Policy, UnknownAutonomy};

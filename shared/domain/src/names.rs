@@ -109,6 +109,22 @@ text!(
     PolicyName, "a policy name (letters, digits, - and _)", is_word
 );
 text!(
+    /// A project's id, `prj-…`.
+    ProjectId, "a project id (prj-…)", |v| v.starts_with("prj-") && is_word(v)
+);
+text!(
+    /// A notification configuration's id, `nc-…`.
+    NotificationId, "a notification configuration id (nc-…)", |v| v.starts_with("nc-") && is_word(v)
+);
+text!(
+    /// The id of a run task of an organization, `task-…`.
+    RunTaskId, "a run task id (task-…)", |v| v.starts_with("task-") && is_word(v)
+);
+text!(
+    /// The id by which a workspace has a run task attached, `wstask-…`.
+    AttachmentId, "a workspace task id (wstask-…)", |v| v.starts_with("wstask-") && is_word(v)
+);
+text!(
     /// An organization's name.
     Organization, "an organization name (letters, digits, - and _)", is_word
 );

@@ -85,7 +85,7 @@ pub trait Pace: Sync {
 /// HCP Terraform, asked in turn.
 #[derive(Debug)]
 pub struct Paced<T, P> {
-    inner: Arc<T>,
+    pub(crate) inner: Arc<T>,
     pace: Arc<P>,
     lane: Lane,
 }
@@ -102,7 +102,7 @@ impl<T: Send + Sync, P: Pace + Send> Paced<T, P> {
         Self { inner: self.inner.clone(), pace: self.pace.clone(), lane }
     }
 
-    async fn ask<R: Send>(
+    pub(crate) async fn ask<R: Send>(
         &self,
         asked: impl Future<Output = Result<R, TerraformError>> + Send,
     ) -> Result<R, TerraformError> {

@@ -1,6 +1,6 @@
 //! One call of the API: sent once, answered within bounds, every failure named.
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
@@ -57,18 +57,47 @@ impl Client {
         self.call(action, request, endpoint.answer_bytes_max).await
     }
 
+    /// Changes what is at `endpoint`.
+    pub(crate) async fn patch<T: DeserializeOwned>(
+        &self,
+        action: &'static str,
+        endpoint: Endpoint<'_>,
+        body: String,
+    ) -> Result<T, TerraformError> {
+        let request = self.http.patch(url(&self.api, endpoint)).header(CONTENT_TYPE, JSON_API).body(body);
+        self.call(action, request, endpoint.answer_bytes_max).await
+    }
+
+    /// Deletes what is at `endpoint`, if it is there still.
+    pub(crate) async fn delete(&self, action: &'static str, endpoint: Endpoint<'_>) -> Result<(), TerraformError> {
+        let request = self.http.delete(url(&self.api, endpoint)).header(CONTENT_TYPE, JSON_API);
+        unless_absent(self.send(action, request).await).map(drop)
+    }
+
+    /// The headers of the answer that `endpoint` gives to anybody, whatever it is an answer to.
+    pub(crate) async fn headers(
+        &self,
+        action: &'static str,
+        endpoint: Endpoint<'_>,
+    ) -> Result<HeaderMap, TerraformError> {
+        let answer = self.send(action, self.http.get(url(&self.api, endpoint))).await?;
+        Ok(answer.headers().clone())
+    }
+
+    async fn send(&self, action: &'static str, request: RequestBuilder) -> Result<Response, TerraformError> {
+        let request = request.bearer_auth(self.token.expose_secret()).header(ACCEPT, JSON_API);
+        let answer = request.timeout(self.limits.call).send().await.map_err(|error| unreachable(action, error))?;
+        debug!(http.status = answer.status().as_u16(), "HCP Terraform answered {action}");
+        if answer.status().is_success() { Ok(answer) } else { Err(failed(action, answer).await) }
+    }
+
     async fn call<T: DeserializeOwned>(
         &self,
         action: &'static str,
         request: RequestBuilder,
         bytes_max: usize,
     ) -> Result<T, TerraformError> {
-        let request = request.bearer_auth(self.token.expose_secret()).header(ACCEPT, JSON_API);
-        let mut answer = request.timeout(self.limits.call).send().await.map_err(|error| unreachable(action, error))?;
-        debug!(http.status = answer.status().as_u16(), "HCP Terraform answered {action}");
-        if !answer.status().is_success() {
-            return Err(failed(action, answer).await);
-        }
+        let mut answer = self.send(action, request).await?;
         let body = match body(&mut answer, bytes_max).await {
             Ok(Body::Whole(body)) => body,
             Ok(Body::Cut(_)) => return Err(bad_answer(action, format!("it is larger than {bytes_max} bytes"))),

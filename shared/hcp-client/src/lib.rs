@@ -1,8 +1,9 @@
 //! HCP Terraform's API behind the domain's ports; the only crate with an HTTP client.
 //!
-//! [`Client`] implements [`States`] and [`Runs`] with an API token. [`TaskClient`] implements [`TaskResults`], and opens
-//! what a run task may read, with the token of each task result. [`Checkers`] asks other run tasks, and [`Knocker`] knocks
-//! at Sluice's own doors as HCP Terraform does. Each asks once and says how that went: whether and when to ask again is for the caller, whose table counts the attempts.
+//! [`Client`] implements [`States`], [`Runs`] and [`Onboarding`] with an API token. [`TaskClient`] implements
+//! [`TaskResults`], and opens what a run task may read, with the token of each task result. [`Checkers`] asks other run
+//! tasks, and [`Knocker`] knocks at Sluice's own doors as HCP Terraform does. Each asks once and says how that went:
+//! whether and when to ask again is for the caller, whose table counts the attempts.
 //!
 //! What they never do:
 //! - send a token anywhere but to the API's own scheme, host and port, whatever an answer or a redirect says;
@@ -13,6 +14,7 @@
 //! [`States`]: sluice_domain::ports::States
 //! [`Runs`]: sluice_domain::ports::Runs
 //! [`TaskResults`]: sluice_domain::ports::TaskResults
+//! [`Onboarding`]: sluice_domain::onboarding::Onboarding
 
 mod allowed;
 mod answers;
@@ -28,6 +30,7 @@ mod findings;
 mod hop;
 mod knock;
 mod list;
+mod onboarding;
 mod resolver;
 mod runs;
 mod states;

@@ -9,7 +9,7 @@ use super::faults::Faults;
 use super::handle::Hcp;
 use super::model::{Failures, RunOptions, Token, Workspace, World};
 use super::notify::{Configuration, RUN_TRIGGERS};
-use super::options::{Downloads, Limits, Plans, Timings, TokenKind};
+use super::options::{Downloads, Limits, Plans, Rights, Timings, TokenKind};
 use super::program::{Output, Program};
 use super::runs::Conflict;
 use super::spec::WorkspaceSpec;
@@ -18,7 +18,9 @@ use super::spec::WorkspaceSpec;
 impl Hcp {
     /// Makes a token valid.
     pub fn add_token(&self, token: &str, kind: TokenKind, user: &str) {
-        self.core.with(|world| world.tokens.insert(token.to_owned(), Token { kind, user: user.to_owned() }));
+        self.core.with(|world| {
+            world.tokens.insert(token.to_owned(), Token { kind, user: user.to_owned(), rights: Rights::ALL })
+        });
     }
 
     /// Makes a token invalid.
@@ -83,8 +85,7 @@ impl Hcp {
     pub async fn verify(&self, configuration: &str) -> Option<u16> {
         let outgoing = self.core.look(|world| {
             let configuration = world.configurations.get(configuration)?;
-            let workspace = world.workspaces.get(&configuration.workspace)?;
-            Some(configuration.verification(&workspace.name))
+            Some(configuration.verification(world.subscriber_name(&configuration.subscriber)?))
         });
         let outgoing = outgoing.unwrap_or_else(|| panic!("there is no notification configuration {configuration}"));
         let status = self.core.send(&outgoing).await;
@@ -269,14 +270,14 @@ impl Hcp {
     }
 
     #[track_caller]
-    fn settings(&self, workspace: &str, set: impl FnOnce(&mut Workspace)) {
+    pub(super) fn settings(&self, workspace: &str, set: impl FnOnce(&mut Workspace)) {
         self.change_of(workspace, |world, id| {
             set(world.workspaces.get_mut(id).expect("the workspace has just been found"));
         });
     }
 
     #[track_caller]
-    fn change_of<R>(&self, workspace: &str, change: impl FnOnce(&mut World, &str) -> R) -> R {
+    pub(super) fn change_of<R>(&self, workspace: &str, change: impl FnOnce(&mut World, &str) -> R) -> R {
         let found = self.core.with(|world| {
             let id = world.find(workspace)?.id.clone();
             Some(change(world, &id))
@@ -289,14 +290,15 @@ impl World {
     /// An enabled configuration of all triggers, not kept yet.
     pub(super) fn new_configuration(
         &mut self,
-        workspace: &str,
+        subscriber: &str,
         name: &str,
         url: &str,
         token: Option<&str>,
     ) -> Configuration {
         Configuration {
             id: self.next_id("nc"),
-            workspace: workspace.to_owned(),
+            subscriber: subscriber.to_owned(),
+            destination: "generic".to_owned(),
             name: name.to_owned(),
             url: url.to_owned(),
             token: token.filter(|token| !token.is_empty()).map(str::to_owned),

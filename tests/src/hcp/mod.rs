@@ -15,6 +15,7 @@ mod handle;
 mod limits;
 mod model;
 pub(crate) mod notify;
+mod onboarding;
 mod options;
 mod plan;
 mod program;
@@ -39,7 +40,8 @@ pub use faults::{
 pub use handle::Hcp;
 pub use model::{Failures, RunOptions};
 pub use notify::{RUN_TRIGGERS, sign};
-pub use options::{Downloads, Limits, Options, Plans, Timings, TokenKind};
+pub use onboarding::{AttachmentView, NotificationView, RunTaskView};
+pub use options::{Downloads, Limits, Options, Plans, Rights, Server, Timings, TokenKind};
 pub use program::{Backend, By, Output, OutputSource, Program, Read, ReadKind};
 pub use spec::WorkspaceSpec;
 pub use tasks::{

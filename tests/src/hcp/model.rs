@@ -13,7 +13,7 @@ use super::evaluate::{Outputs, ReadState};
 use super::faults::Faults;
 use super::limits::Limiter;
 use super::notify::{Configuration, Outgoing};
-use super::options::{Options, TokenKind};
+use super::options::{Options, Rights, TokenKind};
 use super::program::Program;
 use super::spec::WorkspaceSpec;
 use super::tasks::RunTasks;
@@ -34,6 +34,8 @@ pub(super) struct World {
     /// Ids by organization and name.
     pub names: BTreeMap<(String, String), String>,
     pub organizations: BTreeSet<String>,
+    /// By id: the organization and the name of each.
+    pub projects: BTreeMap<String, (String, String)>,
     pub runs: BTreeMap<String, Run>,
     pub state_versions: BTreeMap<String, StateVersion>,
     pub configurations: BTreeMap<String, Configuration>,
@@ -62,6 +64,7 @@ pub(super) type QueueKey = (String, String);
 pub(super) struct Token {
     pub kind: TokenKind,
     pub user: String,
+    pub rights: Rights,
 }
 
 pub(super) struct Workspace {
@@ -71,6 +74,11 @@ pub(super) struct Workspace {
     pub created_at: OffsetDateTime,
     pub auto_apply: bool,
     pub tags: BTreeSet<String>,
+    /// The id of its project.
+    pub project: String,
+    pub execution_mode: String,
+    /// No token may change its settings.
+    pub guarded: bool,
     pub program: Program,
     /// Counts configuration versions, also those that are gone.
     pub revision: u32,
@@ -213,7 +221,7 @@ pub(super) struct StateVersion {
 impl World {
     pub fn new(options: Options, address: String, archivist: String) -> Self {
         let organizations = BTreeSet::from([options.organization.clone()]);
-        let token = Token { kind: TokenKind::User, user: options.user.clone() };
+        let token = Token { kind: TokenKind::User, user: options.user.clone(), rights: Rights::ALL };
         Self {
             tokens: BTreeMap::from([(options.token.clone(), token)]),
             options,
@@ -224,6 +232,7 @@ impl World {
             workspaces: BTreeMap::new(),
             names: BTreeMap::new(),
             organizations,
+            projects: BTreeMap::new(),
             runs: BTreeMap::new(),
             state_versions: BTreeMap::new(),
             configurations: BTreeMap::new(),
@@ -262,6 +271,7 @@ impl World {
         assert!(!self.names.contains_key(&key), "there is a workspace {}/{} already", key.0, key.1);
         self.names.insert(key, id.clone());
         self.organizations.insert(organization.clone());
+        let project = self.project_named(&organization, &spec.project);
         let workspace = Workspace {
             id: id.clone(),
             organization,
@@ -269,6 +279,9 @@ impl World {
             created_at: self.clock.day_one(),
             auto_apply: spec.auto_apply,
             tags: spec.tags,
+            project,
+            execution_mode: spec.execution_mode,
+            guarded: false,
             program: spec.program,
             revision: u32::from(spec.configured),
             configured: spec.configured,
@@ -283,13 +296,24 @@ impl World {
         id
     }
 
+    /// The id of a project, which is made if there is none of that name.
+    pub fn project_named(&mut self, organization: &str, name: &str) -> String {
+        let wanted = (organization.to_owned(), name.to_owned());
+        if let Some((id, _)) = self.projects.iter().find(|(_, project)| **project == wanted) {
+            return id.clone();
+        }
+        let id = self.next_id("prj");
+        self.projects.insert(id.clone(), wanted);
+        id
+    }
+
     /// The workspace and all that belongs to it are gone; what is under way in it comes to nothing.
     pub fn delete_workspace(&mut self, id: &str) {
         if let Some(workspace) = self.workspaces.remove(id) {
             self.names.remove(&(workspace.organization, workspace.name));
             self.runs.retain(|_, run| run.workspace != id);
             self.state_versions.retain(|_, version| version.workspace != id);
-            self.configurations.retain(|_, configuration| configuration.workspace != id);
+            self.configurations.retain(|_, configuration| configuration.subscriber != id);
             self.forget_tasks_of(id);
         }
     }

@@ -18,6 +18,18 @@ use super::view::{Delivery, Outcome, RunStatus};
 pub const RUN_TRIGGERS: [&str; 6] =
     ["run:created", "run:planning", "run:needs_attention", "run:applying", "run:completed", "run:errored"];
 
+/// Triggers of 2026, each of which is a part of an older one. What is sent says the older one, as one of the two
+/// documentations has it.
+pub(super) const GRANULAR: [(&str, &str); 7] = [
+    ("run:pending_apply_approval", "run:needs_attention"),
+    ("run:cost_estimated", "run:needs_attention"),
+    ("run:policy_override_required", "run:needs_attention"),
+    ("run:policies_checked", "run:needs_attention"),
+    ("run:run_errored", "run:errored"),
+    ("run:run_canceled", "run:errored"),
+    ("run:policy_soft_failed", "run:errored"),
+];
+
 /// How long a receiver may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -28,7 +40,10 @@ const HELD_FOR: Duration = Duration::from_millis(150);
 #[derive(Debug, Clone)]
 pub(super) struct Configuration {
     pub id: String,
-    pub workspace: String,
+    /// The workspace or the project.
+    pub subscriber: String,
+    /// `generic` is a webhook; nothing else is ever sent.
+    pub destination: String,
     pub name: String,
     pub url: String,
     pub token: Option<String>,
@@ -123,6 +138,12 @@ pub(super) async fn send(client: &reqwest::Client, outgoing: &Outgoing) -> Optio
 }
 
 impl Configuration {
+    /// Whether one of its triggers is that of a run, or one of those that have replaced it.
+    fn tells_of(&self, trigger: &str) -> bool {
+        self.triggers.contains(trigger)
+            || GRANULAR.iter().any(|(granular, coarse)| *coarse == trigger && self.triggers.contains(*granular))
+    }
+
     fn outgoing(&self, workspace: &str, trigger: &str, payload: &Payload<'_>) -> Outgoing {
         let body = serde_json::to_vec(payload).expect("strings and numbers only");
         Outgoing {
@@ -171,9 +192,13 @@ impl World {
         if run.asked.plan_only {
             return;
         }
+        let Some(workspace) = self.workspaces.get(&run.workspace).filter(|it| it.execution_mode != "local") else {
+            return;
+        };
+        let subscribed = |it: &Configuration| it.subscriber == workspace.id || it.subscriber == workspace.project;
         let configurations = self.configurations.values();
-        let concerned =
-            configurations.filter(|it| it.workspace == run.workspace && it.enabled && it.triggers.contains(trigger));
+        let concerned = configurations
+            .filter(|it| subscribed(it) && it.destination == "generic" && it.enabled && it.tells_of(trigger));
         let outgoing: Vec<_> =
             concerned.map(|configuration| self.run_payload(configuration, run, trigger, message, by)).collect();
         for outgoing in outgoing {

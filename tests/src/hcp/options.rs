@@ -1,5 +1,6 @@
 //! How a simulated HCP Terraform is set up: its organization, token, speed, limits and download style.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::tasks::TaskOptions;
@@ -25,6 +26,8 @@ pub struct Options {
     pub tasks: TaskOptions,
     /// What plans look like as JSON.
     pub plans: Plans,
+    /// Which of its kind it is.
+    pub server: Server,
 }
 
 impl Default for Options {
@@ -39,6 +42,7 @@ impl Default for Options {
             downloads: Downloads::SameHost,
             tasks: TaskOptions::default(),
             plans: Plans::default(),
+            server: Server::default(),
         }
     }
 }
@@ -124,6 +128,63 @@ pub struct Plans {
     pub known_after_apply: bool,
     /// Plans are filled up to this many bytes with resources in which nothing changes.
     pub bytes: u64,
+}
+
+/// Which instance it is: what it says of itself, and what an older one does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// `TFP-AppName`, if it says so.
+    pub app_name: Option<String>,
+    /// `TFP-API-Version`.
+    pub api_version: String,
+    /// `X-TFE-Version`, which HCP Terraform has none of.
+    pub release: Option<String>,
+    /// Whether there are projects.
+    pub projects: bool,
+    /// Whether projects have notification configurations.
+    pub project_notifications: bool,
+    /// The triggers that it does not know, or not any more.
+    pub unknown_triggers: BTreeSet<String>,
+    /// How many seconds the `Date` of its answers is ahead of the true time.
+    pub seconds_ahead: i64,
+    /// How many run tasks an organization may have.
+    pub run_task_limit: Option<u32>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            app_name: Some("HCP Terraform".to_owned()),
+            api_version: "2.6".to_owned(),
+            release: None,
+            projects: true,
+            project_notifications: true,
+            unknown_triggers: BTreeSet::new(),
+            seconds_ahead: 0,
+            run_task_limit: None,
+        }
+    }
+}
+
+/// What whoever a token belongs to has been given. An organization's own token lacks more than that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "these are permissions, each given or not")]
+pub struct Rights {
+    /// To be an admin of workspaces and projects, who alone manage notification configurations.
+    pub admin: bool,
+    /// To manage run tasks.
+    pub run_tasks: bool,
+    /// To create runs and apply them.
+    pub runs: bool,
+    /// To read whole states.
+    pub states: bool,
+}
+
+impl Rights {
+    /// All of them.
+    pub const ALL: Self = Self { admin: true, run_tasks: true, runs: true, states: true };
+    /// None: the organization and its workspaces can be seen, and that is all.
+    pub const NONE: Self = Self { admin: false, run_tasks: false, runs: false, states: false };
 }
 
 /// Whom a token belongs to, which decides what it may do.

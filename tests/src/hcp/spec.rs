@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::program::{Output, Program, Read};
 
+/// The project that workspaces are in unless they say otherwise.
+pub(super) const DEFAULT_PROJECT: &str = "Default Project";
+
 /// A workspace to add.
 #[derive(Debug, Clone)]
 pub struct WorkspaceSpec {
@@ -12,6 +15,8 @@ pub struct WorkspaceSpec {
     pub(super) auto_apply: bool,
     pub(super) configured: bool,
     pub(super) tags: BTreeSet<String>,
+    pub(super) project: String,
+    pub(super) execution_mode: String,
     pub(super) program: Program,
 }
 
@@ -25,6 +30,8 @@ impl WorkspaceSpec {
             auto_apply: false,
             configured: true,
             tags: BTreeSet::new(),
+            project: DEFAULT_PROJECT.to_owned(),
+            execution_mode: "remote".to_owned(),
             program: Program {
                 reads: Vec::new(),
                 outputs: BTreeMap::new(),
@@ -59,6 +66,20 @@ impl WorkspaceSpec {
     #[must_use]
     pub fn tag(mut self, tag: &str) -> Self {
         self.tags.insert(tag.to_owned());
+        self
+    }
+
+    /// In the project of this name.
+    #[must_use]
+    pub fn project(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.project);
+        self
+    }
+
+    /// `remote`, `agent` or `local`. One whose runs are local has none to tell of.
+    #[must_use]
+    pub fn execution_mode(mut self, mode: &str) -> Self {
+        mode.clone_into(&mut self.execution_mode);
         self
     }
 

@@ -4,6 +4,7 @@ mod api;
 mod faults;
 mod life;
 mod list;
+mod onboarding;
 mod plans;
 mod states;
 mod task_faults;

@@ -2,6 +2,7 @@
 
 mod archive;
 mod notifications;
+mod organizations;
 mod plans;
 mod reply;
 mod route;
@@ -28,9 +29,11 @@ impl World {
         let id = call.variable(0);
         match call.route {
             Route::Ping => Reply::empty(204).into(),
-            Route::ShowAccount => Self::show_account(caller).into(),
-            Route::ListOrganizations => self.list_organizations(call).into(),
-            Route::ShowOrganization => self.show_organization(id).into(),
+            Route::ShowAccount => self.show_account(caller).into(),
+            Route::ListOrganizations => self.list_organizations(call, caller).into(),
+            Route::ShowOrganization => self.show_organization(call, caller).into(),
+            Route::ShowEntitlements => self.show_entitlements(id).into(),
+            Route::ListProjects => self.list_projects(call).into(),
             Route::ListWorkspaces => self.list_workspaces(call).into(),
             Route::ShowWorkspaceByName => {
                 let name = format!("{id}/{}", call.variable(1));
@@ -55,8 +58,12 @@ impl World {
             Route::ApplyRun | Route::DiscardRun | Route::CancelRun | Route::ForceCancelRun => {
                 self.steer_run(call, caller).into()
             }
-            Route::CreateNotificationConfiguration => self.create_configuration(call),
-            Route::ListNotificationConfigurations => self.list_configurations(call).into(),
+            Route::CreateNotificationConfiguration | Route::CreateProjectNotificationConfiguration => {
+                self.create_configuration(call)
+            }
+            Route::ListNotificationConfigurations | Route::ListProjectNotificationConfigurations => {
+                self.list_configurations(call).into()
+            }
             Route::ShowNotificationConfiguration => self.show_configuration(id).into(),
             Route::UpdateNotificationConfiguration => self.update_configuration(call),
             Route::DeleteNotificationConfiguration => self.delete_configuration(id).into(),
@@ -73,6 +80,7 @@ impl World {
             | Route::DeleteRunTask
             | Route::CreateWorkspaceRunTask
             | Route::ListWorkspaceRunTasks
+            | Route::UpdateWorkspaceRunTask
             | Route::DeleteWorkspaceRunTask => self.manage_tasks(call),
             Route::Any | Route::Unknown => Reply::not_found().into(),
         }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::hcp::clock::millis;
 use crate::hcp::model::World;
-use crate::hcp::notify::{Configuration, RUN_TRIGGERS};
+use crate::hcp::notify::{Configuration, GRANULAR, RUN_TRIGGERS};
 
 use super::reply::{Answer, Call, Reply, Verification};
 
@@ -16,26 +16,26 @@ const MOST: usize = 20;
 
 impl World {
     pub(super) fn create_configuration(&mut self, call: &Call) -> Answer {
-        let workspace = call.variable(0);
-        if !self.workspaces.contains_key(workspace) {
+        let subscriber = call.variable(0);
+        if !self.has_subscriber(subscriber) {
             return Reply::not_found().into();
         }
-        if self.configurations.values().filter(|it| it.workspace == workspace).count() >= MOST {
-            return Reply::refusal(422, "invalid attribute", "the workspace has 20 configurations already").into();
+        if self.configurations.values().filter(|it| it.subscriber == subscriber).count() >= MOST {
+            return Reply::refusal(422, "invalid attribute", "there are 20 configurations already").into();
         }
-        let configuration = self.new_configuration(workspace, "", "", None);
+        let configuration = self.new_configuration(subscriber, "", "", None);
         self.save_configuration(call, Configuration { enabled: false, triggers: BTreeSet::new(), ..configuration }, 201)
     }
 
     pub(super) fn update_configuration(&mut self, call: &Call) -> Answer {
-        match self.configurations.get(call.variable(0)).cloned() {
+        match self.configuration(call.variable(0)).cloned() {
             Some(configuration) => self.save_configuration(call, configuration, 200),
             None => Reply::not_found().into(),
         }
     }
 
     fn save_configuration(&mut self, call: &Call, mut configuration: Configuration, status: u16) -> Answer {
-        let changed = call.data().and_then(|data| change(&mut configuration, &data["attributes"]));
+        let changed = call.data().and_then(|data| self.change(&mut configuration, &data["attributes"]));
         if let Err(refusal) = changed {
             return refusal.into();
         }
@@ -48,15 +48,14 @@ impl World {
     }
 
     pub(super) fn verify_configuration(&self, id: &str) -> Answer {
-        match self.configurations.get(id).cloned() {
+        match self.configuration(id).cloned() {
             Some(configuration) => self.verification(configuration, None),
             None => Reply::not_found().into(),
         }
     }
 
     fn verification(&self, configuration: Configuration, save: Option<u16>) -> Answer {
-        let workspace = self.workspaces.get(&configuration.workspace).map_or("", |workspace| &workspace.name);
-        let outgoing = configuration.verification(workspace);
+        let outgoing = configuration.verification(self.subscriber_name(&configuration.subscriber).unwrap_or_default());
         Answer::Verify(Box::new(Verification { configuration, outgoing, save }))
     }
 
@@ -70,52 +69,82 @@ impl World {
         configuration.last = status.map(|status| (OffsetDateTime::now_utc(), status));
         let reply = json!({ "data": render(&configuration) });
         // The workspace may be gone by now.
-        if save.is_some() && self.workspaces.contains_key(&configuration.workspace) {
+        if save.is_some() && self.has_subscriber(&configuration.subscriber) {
             self.configurations.insert(configuration.id.clone(), configuration);
         }
         Reply::json(save.unwrap_or(200), &reply)
     }
 
     pub(super) fn list_configurations(&self, call: &Call) -> Reply {
-        let workspace = call.variable(0);
-        if !self.workspaces.contains_key(workspace) {
+        let subscriber = call.variable(0);
+        if !self.has_subscriber(subscriber) {
             return Reply::not_found();
         }
-        let found: Vec<_> = self.configurations.values().filter(|it| it.workspace == workspace).collect();
+        let found: Vec<_> = self.configurations.values().filter(|it| it.subscriber == subscriber).collect();
         call.page(&found, true, |configuration| render(configuration))
     }
 
     pub(super) fn show_configuration(&self, id: &str) -> Reply {
-        self.configurations.get(id).map_or_else(Reply::not_found, |it| Reply::data(&render(it)))
+        self.configuration(id).map_or_else(Reply::not_found, |it| Reply::data(&render(it)))
     }
 
     pub(super) fn delete_configuration(&mut self, id: &str) -> Reply {
+        if self.configuration(id).is_none() {
+            return Reply::not_found();
+        }
         self.configurations.remove(id).map_or_else(Reply::not_found, |_| Reply::empty(204))
     }
-}
 
-fn change(configuration: &mut Configuration, attributes: &Value) -> Result<(), Reply> {
-    let text = |name: &str| attributes[name].as_str();
-    if text("destination-type").is_some_and(|kind| kind != "generic") {
-        return Err(Reply::refusal(422, "invalid attribute", "only generic destinations are simulated"));
+    fn change(&self, configuration: &mut Configuration, attributes: &Value) -> Result<(), Reply> {
+        let text = |name: &str| attributes[name].as_str();
+        if text("destination-type").is_some_and(|kind| kind != "generic") {
+            return Err(Reply::refusal(422, "invalid attribute", "only generic destinations are simulated"));
+        }
+        text("name").unwrap_or(&configuration.name.clone()).clone_into(&mut configuration.name);
+        text("url").unwrap_or(&configuration.url.clone()).clone_into(&mut configuration.url);
+        if let Some(token) = attributes.get("token") {
+            configuration.token = token.as_str().filter(|token| !token.is_empty()).map(str::to_owned);
+        }
+        configuration.enabled = attributes["enabled"].as_bool().unwrap_or(configuration.enabled);
+        if let Some(triggers) = attributes["triggers"].as_array() {
+            configuration.triggers = triggers.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        }
+        if let Some(unknown) = configuration.triggers.iter().find(|it| !self.knows(it)) {
+            return Err(Reply::refusal(
+                422,
+                "invalid attribute",
+                &format!("Triggers {unknown} is not a valid trigger"),
+            ));
+        }
+        let is_url = url::Url::parse(&configuration.url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if configuration.name.is_empty() || !is_url {
+            return Err(Reply::refusal(422, "invalid attribute", "a name and a URL of http or https are required"));
+        }
+        Ok(())
     }
-    text("name").unwrap_or(&configuration.name.clone()).clone_into(&mut configuration.name);
-    text("url").unwrap_or(&configuration.url.clone()).clone_into(&mut configuration.url);
-    if let Some(token) = attributes.get("token") {
-        configuration.token = token.as_str().filter(|token| !token.is_empty()).map(str::to_owned);
+
+    fn knows(&self, trigger: &str) -> bool {
+        let is_one = RUN_TRIGGERS.contains(&trigger) || GRANULAR.iter().any(|(granular, _)| *granular == trigger);
+        is_one && !self.options.server.unknown_triggers.contains(trigger)
     }
-    configuration.enabled = attributes["enabled"].as_bool().unwrap_or(configuration.enabled);
-    if let Some(triggers) = attributes["triggers"].as_array() {
-        configuration.triggers = triggers.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+
+    /// A configuration that can be managed.
+    fn configuration(&self, id: &str) -> Option<&Configuration> {
+        self.configurations.get(id).filter(|it| self.has_subscriber(&it.subscriber))
     }
-    if let Some(unknown) = configuration.triggers.iter().find(|it| !RUN_TRIGGERS.contains(&it.as_str())) {
-        return Err(Reply::refusal(422, "invalid attribute", &format!("{unknown} is not a trigger simulated here")));
+
+    /// Whether there is a workspace or a project of this id whose configurations can be managed.
+    fn has_subscriber(&self, id: &str) -> bool {
+        let server = &self.options.server;
+        let has_project = server.projects && server.project_notifications && self.projects.contains_key(id);
+        has_project || self.workspaces.get(id).is_some_and(|workspace| !workspace.guarded)
     }
-    let is_url = url::Url::parse(&configuration.url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-    if configuration.name.is_empty() || !is_url {
-        return Err(Reply::refusal(422, "invalid attribute", "a name and a URL of http or https are required"));
+
+    /// The name of a workspace or a project.
+    pub(in crate::hcp) fn subscriber_name(&self, id: &str) -> Option<&str> {
+        let workspace = self.workspaces.get(id).map(|workspace| workspace.name.as_str());
+        workspace.or_else(|| self.projects.get(id).map(|(_, name)| name.as_str()))
     }
-    Ok(())
 }
 
 /// The token is never told.
@@ -130,12 +159,13 @@ fn render(configuration: &Configuration) -> Value {
             "successful": (200..300).contains(code).to_string(),
         })
     });
+    let subscriber = if configuration.subscriber.starts_with("prj-") { "projects" } else { "workspaces" };
     json!({
         "id": configuration.id,
         "type": "notification-configurations",
         "attributes": {
             "name": configuration.name,
-            "destination-type": "generic",
+            "destination-type": configuration.destination,
             "enabled": configuration.enabled,
             "url": configuration.url,
             "token": null,
@@ -144,7 +174,7 @@ fn render(configuration: &Configuration) -> Value {
             "delivery-responses": responses.collect::<Vec<_>>(),
         },
         "relationships": {
-            "subscribable": { "data": { "id": configuration.workspace, "type": "workspaces" } },
+            "subscribable": { "data": { "id": configuration.subscriber, "type": subscriber } },
         },
         "links": { "self": format!("/api/v2/notification-configurations/{}", configuration.id) },
     })

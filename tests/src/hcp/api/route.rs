@@ -12,6 +12,8 @@ pub enum Route {
     ShowAccount,
     ListOrganizations,
     ShowOrganization,
+    ShowEntitlements,
+    ListProjects,
     ListWorkspaces,
     ShowWorkspaceByName,
     ShowWorkspace,
@@ -38,6 +40,8 @@ pub enum Route {
     ForceCancelRun,
     CreateNotificationConfiguration,
     ListNotificationConfigurations,
+    CreateProjectNotificationConfiguration,
+    ListProjectNotificationConfigurations,
     ShowNotificationConfiguration,
     UpdateNotificationConfiguration,
     DeleteNotificationConfiguration,
@@ -49,6 +53,7 @@ pub enum Route {
     DeleteRunTask,
     CreateWorkspaceRunTask,
     ListWorkspaceRunTasks,
+    UpdateWorkspaceRunTask,
     DeleteWorkspaceRunTask,
     ListTaskStages,
     ShowTaskResult,
@@ -68,6 +73,9 @@ impl Route {
             ("GET", ["api", "v2", rest @ ..]) => Self::get(rest),
             ("POST", ["api", "v2", rest @ ..]) => Self::post(rest),
             ("PATCH", ["api", "v2", "task-results", id, "callback"]) => (Self::TaskResultCallback, vec![*id]),
+            ("PATCH", ["api", "v2", "workspaces", id, "tasks", link]) => {
+                (Self::UpdateWorkspaceRunTask, vec![*id, *link])
+            }
             ("DELETE", ["api", "v2", "workspaces", id, "tasks", link]) => {
                 (Self::DeleteWorkspaceRunTask, vec![*id, *link])
             }
@@ -97,6 +105,8 @@ impl Route {
             ["account", "details"] => (Self::ShowAccount, vec![]),
             ["organizations"] => (Self::ListOrganizations, vec![]),
             ["organizations", name] => (Self::ShowOrganization, vec![name]),
+            ["organizations", name, "entitlement-set"] => (Self::ShowEntitlements, vec![name]),
+            ["organizations", name, "projects"] => (Self::ListProjects, vec![name]),
             ["organizations", name, "workspaces"] => (Self::ListWorkspaces, vec![name]),
             ["organizations", name, "workspaces", workspace] => (Self::ShowWorkspaceByName, vec![name, workspace]),
             ["organizations", name, "runs"] => (Self::ListOrganizationRuns, vec![name]),
@@ -105,6 +115,7 @@ impl Route {
             ["workspaces", id, "current-state-version"] => (Self::CurrentStateVersion, vec![id]),
             ["workspaces", id, "current-state-version-outputs"] => (Self::CurrentOutputs, vec![id]),
             ["workspaces", id, "notification-configurations"] => (Self::ListNotificationConfigurations, vec![id]),
+            ["projects", id, "notification-configurations"] => (Self::ListProjectNotificationConfigurations, vec![id]),
             ["notification-configurations", id] => (Self::ShowNotificationConfiguration, vec![id]),
             ["state-versions"] => (Self::ListStateVersions, vec![]),
             ["state-versions", id] => (Self::ShowStateVersion, vec![id]),
@@ -134,6 +145,7 @@ impl Route {
             ["workspaces", id, "actions", "lock"] => (Self::LockWorkspace, vec![id]),
             ["workspaces", id, "actions", "unlock"] => (Self::UnlockWorkspace, vec![id]),
             ["workspaces", id, "notification-configurations"] => (Self::CreateNotificationConfiguration, vec![id]),
+            ["projects", id, "notification-configurations"] => (Self::CreateProjectNotificationConfiguration, vec![id]),
             ["notification-configurations", id, "actions", "verify"] => {
                 (Self::VerifyNotificationConfiguration, vec![id])
             }
@@ -148,20 +160,49 @@ impl Route {
 
     /// Whether an organization's own token is refused.
     pub(in crate::hcp) fn needs_person(self) -> bool {
+        self.is_of_runs() || self == Self::PlanJson || self.is_of_notifications()
+    }
+
+    /// Whether it creates or steers a run.
+    pub(in crate::hcp) fn is_of_runs(self) -> bool {
+        matches!(self, Self::CreateRun | Self::ApplyRun | Self::DiscardRun | Self::CancelRun | Self::ForceCancelRun)
+    }
+
+    /// Whether it is about notification configurations, which are for admins alone.
+    pub(in crate::hcp) fn is_of_notifications(self) -> bool {
         matches!(
             self,
-            Self::CreateRun
-                | Self::ApplyRun
-                | Self::DiscardRun
-                | Self::CancelRun
-                | Self::ForceCancelRun
-                | Self::PlanJson
-                | Self::CreateNotificationConfiguration
+            Self::CreateNotificationConfiguration
                 | Self::ListNotificationConfigurations
+                | Self::CreateProjectNotificationConfiguration
+                | Self::ListProjectNotificationConfigurations
                 | Self::ShowNotificationConfiguration
                 | Self::UpdateNotificationConfiguration
                 | Self::DeleteNotificationConfiguration
                 | Self::VerifyNotificationConfiguration
+        )
+    }
+
+    /// Whether it is about run tasks of an organization, or attaches them.
+    pub(in crate::hcp) fn is_of_run_tasks(self) -> bool {
+        matches!(
+            self,
+            Self::CreateRunTask
+                | Self::ListRunTasks
+                | Self::ShowRunTask
+                | Self::UpdateRunTask
+                | Self::DeleteRunTask
+                | Self::CreateWorkspaceRunTask
+                | Self::UpdateWorkspaceRunTask
+                | Self::DeleteWorkspaceRunTask
+        )
+    }
+
+    /// Whether it gives a state away.
+    pub(in crate::hcp) fn is_of_states(self) -> bool {
+        matches!(
+            self,
+            Self::CurrentStateVersion | Self::ShowStateVersion | Self::ListStateVersions | Self::DownloadState
         )
     }
 

@@ -35,7 +35,7 @@ impl World {
     pub(super) fn show_run(&self, call: &Call) -> Reply {
         let Some(run) = self.runs.get(call.variable(0)) else { return Reply::not_found() };
         let workspace = self.workspaces.get(&run.workspace).filter(|_| call.includes("workspace"));
-        let included = workspace.map(|workspace| self.render_workspace(workspace));
+        let included = workspace.map(|workspace| self.render_workspace(workspace, self.rights_of(call)));
         Reply::including(&render_run(run), included.as_slice())
     }
 

@@ -8,13 +8,14 @@ use axum::extract::{ConnectInfo, Request, State as Shared};
 use axum::response::Response;
 use futures_util::stream;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 use tokio::time::Instant;
 
 use crate::hcp::core::Core;
 use crate::hcp::faults::ApiMishap;
 use crate::hcp::limits::Admission;
 use crate::hcp::model::World;
-use crate::hcp::options::TokenKind;
+use crate::hcp::options::{Server, TokenKind};
 use crate::hcp::view::{Leak, RequestRecord};
 
 use super::reply::{Answer, Call, Caller, Reply};
@@ -64,6 +65,7 @@ pub(in crate::hcp) async fn serve(
         (_, Err(refusal)) => refusal,
         (_, Ok(caller)) => act(&core, &call, &caller).await,
     };
+    let server = core.look(|world| world.options.server.clone());
     let reply = match entry.mishap {
         Some(ApiMishap::CutAfterEffect) => return cut(&line),
         Some(ApiMishap::StatusAfterEffect(status)) => Reply::error(status, "made to fail"),
@@ -75,7 +77,7 @@ pub(in crate::hcp) async fn serve(
         _ => reply,
     };
     core.with(|world| world.requests[entry.number].status = Some(reply.status));
-    respond(with_quota(reply, entry.admission, entry.mishap), entry.mishap)
+    respond(signed_by(&server, with_quota(reply, entry.admission, entry.mishap)), entry.mishap)
 }
 
 fn cut(line: &Line) -> Response {
@@ -158,6 +160,9 @@ impl World {
         if caller.kind == TokenKind::Organization && call.route.needs_person() {
             return Err(Reply::not_found());
         }
+        if caller.result.is_none() && !self.rights_of(call).allow(call.route) {
+            return Err(Reply::not_found());
+        }
         let typed = call.content_type.as_deref().is_some_and(|it| it.starts_with(JSON_API));
         if !call.body.is_empty() && !typed {
             return Err(Reply::refusal(415, "invalid content type", "content-type must be application/vnd.api+json"));
@@ -197,13 +202,25 @@ fn with_quota(reply: Reply, admission: Admission, mishap: Option<ApiMishap>) -> 
         .header("x-ratelimit-reset", format!("{reset:.3}"))
 }
 
+/// What every answer says of the instance.
+fn signed_by(server: &Server, reply: Reply) -> Reply {
+    let now = OffsetDateTime::now_utc() + time::Duration::seconds(server.seconds_ahead);
+    let date = now.format(&Rfc2822).expect("a date of our time can be written").replace("+0000", "GMT");
+    let reply = reply.header("tfp-api-version", server.api_version.clone()).header("date", date);
+    let named = [("tfp-appname", &server.app_name), ("x-tfe-version", &server.release)];
+    named.into_iter().fold(reply, |reply, (name, value)| match value {
+        Some(value) => reply.header(name, value.clone()),
+        None => reply,
+    })
+}
+
 fn respond(mut reply: Reply, mishap: Option<ApiMishap>) -> Response {
     if matches!(mishap, Some(ApiMishap::SlowBody(_) | ApiMishap::TruncatedBody))
         && let Some(filler) = reply.filler.take()
     {
         reply.body.extend(filler.pieces().flatten());
     }
-    let mut response = Response::builder().status(reply.status).header("tfp-api-version", "2.6");
+    let mut response = Response::builder().status(reply.status);
     if !reply.body.is_empty() {
         response = response.header("content-type", reply.content_type);
     }

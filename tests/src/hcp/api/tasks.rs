@@ -23,6 +23,7 @@ impl World {
             Route::DeleteRunTask if self.delete_task(id) => Reply::empty(204),
             Route::CreateWorkspaceRunTask => self.create_link(call).unwrap_or_else(|refusal| refusal),
             Route::ListWorkspaceRunTasks => self.list_links(call),
+            Route::UpdateWorkspaceRunTask => self.update_link(call).unwrap_or_else(|refusal| refusal),
             Route::DeleteWorkspaceRunTask => self.delete_link(id, call.variable(1)),
             _ => Reply::not_found(),
         }
@@ -37,6 +38,10 @@ impl World {
         let data = call.data()?;
         if data["attributes"]["category"] != "task" {
             return Err(invalid("the category must be task"));
+        }
+        let others = self.tasks.tasks.values().filter(|other| other.organization == organization).count();
+        if self.options.server.run_task_limit.is_some_and(|limit| others >= limit as usize) {
+            return Err(invalid("Organization has reached its limit of run tasks"));
         }
         let spec = change(RunTaskSpec::new("", "").organization(organization), &data["attributes"])?;
         let task = self.new_task(spec);
@@ -76,7 +81,12 @@ impl World {
             return Reply::not_found();
         }
         let found: Vec<_> = self.tasks.tasks.values().filter(|task| task.organization == organization).collect();
-        call.page(&found, true, |task| render_task(task))
+        let included = |task: &&RunTask| {
+            let links = self.tasks.links.values().filter(|link| link.task == task.id);
+            let wanted = call.includes("workspace_tasks");
+            links.filter(move |_| wanted).map(render_link).collect::<Vec<_>>()
+        };
+        call.page_including(&found, true, |task| render_task(task), included)
     }
 
     fn create_link(&mut self, call: &Call) -> Result<Reply, Reply> {
@@ -89,17 +99,18 @@ impl World {
         if self.tasks.links.values().any(|link| link.task == task && link.workspace == id) {
             return Err(invalid("Task has already been taken"));
         }
-        let attributes = &data["attributes"];
-        let enforcement = enforcement(&attributes["enforcement-level"])?;
-        // The singular is what there was at first; alone it is still understood.
-        let named = match (&attributes["stages"], &attributes["stage"]) {
-            (Value::Null, Value::Null) => json!(["post_plan"]),
-            (Value::Null, stage) => json!([stage]),
-            (stages, _) => stages.clone(),
-        };
-        let stages: Vec<_> = stages(&named)?.into_iter().collect();
+        let (enforcement, stages) = asked(&data["attributes"])?;
+        let stages: Vec<_> = stages.into_iter().collect();
         let link = self.link_task(&id, &task, enforcement, &stages);
         Ok(Reply::json(201, &json!({ "data": render_link(&self.tasks.links[&link]) })))
+    }
+
+    fn update_link(&mut self, call: &Call) -> Result<Reply, Reply> {
+        let (enforcement, stages) = asked(&call.data()?["attributes"])?;
+        let link = self.tasks.links.get_mut(call.variable(1)).filter(|link| link.workspace == call.variable(0));
+        let link = link.ok_or_else(Reply::not_found)?;
+        (link.enforcement, link.stages) = (enforcement, stages);
+        Ok(Reply::data(&render_link(link)))
     }
 
     fn list_links(&self, call: &Call) -> Reply {
@@ -145,6 +156,18 @@ fn change(mut spec: RunTaskSpec, attributes: &Value) -> Result<RunTaskSpec, Repl
         return Err(invalid("a name and a URL of http or https are required"));
     }
     Ok(spec)
+}
+
+/// How a workspace is to ask a task.
+fn asked(attributes: &Value) -> Result<(Enforcement, BTreeSet<Stage>), Reply> {
+    let enforcement = enforcement(&attributes["enforcement-level"])?;
+    // The singular is what there was at first; alone it is still understood.
+    let named = match (&attributes["stages"], &attributes["stage"]) {
+        (Value::Null, Value::Null) => json!(["post_plan"]),
+        (Value::Null, stage) => json!([stage]),
+        (stages, _) => stages.clone(),
+    };
+    Ok((enforcement, stages(&named)?))
 }
 
 fn enforcement(value: &Value) -> Result<Enforcement, Reply> {

@@ -1,32 +1,17 @@
-//! Accounts, organizations and workspaces.
+//! Workspaces.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::hcp::clock::millis;
 use crate::hcp::model::{Workspace, World};
-use crate::hcp::options::TokenKind;
+use crate::hcp::options::Rights;
 use crate::hcp::render_state::TERRAFORM_VERSION;
 
-use super::reply::{Call, Caller, Reply};
+use super::reply::{Call, Reply};
 use super::runs::{configuration_version, render_run};
 
 impl World {
-    pub(super) fn show_account(caller: &Caller) -> Reply {
-        let service = caller.kind != TokenKind::User;
-        let attributes = json!({ "username": caller.user, "is-service-account": service });
-        Reply::data(&json!({ "id": format!("user-{}", caller.user), "type": "users", "attributes": attributes }))
-    }
-
-    pub(super) fn list_organizations(&self, call: &Call) -> Reply {
-        let names: Vec<_> = self.organizations.iter().collect();
-        call.page(&names, true, |name| render_organization(name))
-    }
-
-    pub(super) fn show_organization(&self, name: &str) -> Reply {
-        if self.organizations.contains(name) { Reply::data(&render_organization(name)) } else { Reply::not_found() }
-    }
-
     pub(super) fn list_workspaces(&self, call: &Call) -> Reply {
         let organization = call.variable(0);
         if !self.organizations.contains(organization) {
@@ -38,17 +23,20 @@ impl World {
             let tags = call.parameter("search[tags]");
             tags.is_none_or(|tags| tags.split(',').all(|tag| workspace.tags.contains(tag)))
         };
+        let project = call.parameter("filter[project][id]");
+        let of_project = |workspace: &Workspace| project.is_none_or(|project| workspace.project == project);
         let of_organization = self.names.iter().filter(|((it, _), _)| it == organization);
         let workspaces = of_organization.filter_map(|(_, id)| self.workspaces.get(id));
-        let mut wanted: Vec<_> = workspaces.filter(|workspace| named(workspace) && tagged(workspace)).collect();
+        let mut wanted: Vec<_> = workspaces.filter(|it| named(it) && tagged(it) && of_project(it)).collect();
         if let Some(order) = call.parameter("sort")
             && !self.sort(&mut wanted, order)
         {
             return Reply::refusal(400, "bad request", "workspaces cannot be sorted by that");
         }
+        let rights = self.rights_of(call);
         let run = |workspace: &&Workspace| self.current_run(workspace).and_then(|run| self.runs.get(run));
         let included = |workspace: &&Workspace| run(workspace).filter(|_| call.includes("current_run")).map(render_run);
-        call.page_including(&wanted, true, |workspace| self.render_workspace(workspace), included)
+        call.page_including(&wanted, true, |workspace| self.render_workspace(workspace, rights), included)
     }
 
     /// Sorts as documented, `-` in front for the other way round; false if it is by anything else. Where workspaces
@@ -78,7 +66,7 @@ impl World {
         let Some(workspace) = workspace else { return Reply::not_found() };
         let current = self.current_run(workspace).filter(|_| call.includes("current_run"));
         let included = current.and_then(|run| self.runs.get(run)).map(render_run);
-        Reply::including(&self.render_workspace(workspace), included.as_slice())
+        Reply::including(&self.render_workspace(workspace, self.rights_of(call)), included.as_slice())
     }
 
     pub(super) fn update_workspace(&mut self, call: &Call) -> Reply {
@@ -133,10 +121,15 @@ impl World {
         workspace.active.as_ref().or_else(|| workspace.runs.iter().rev().find(|id| !speculative(id)))
     }
 
-    pub(super) fn render_workspace(&self, workspace: &Workspace) -> Value {
+    pub(super) fn render_workspace(&self, workspace: &Workspace, rights: Rights) -> Value {
         let one = |kind: &str, id: Option<&String>| json!({ "data": id.map(|id| json!({ "id": id, "type": kind })) });
         let configuration = workspace.configured.then(|| configuration_version(&workspace.id, workspace.revision));
         let state = self.current_state(workspace).map(|version| &version.id);
+        let project = if self.options.server.projects {
+            json!({ "data": { "id": workspace.project, "type": "projects" } })
+        } else {
+            Value::Null
+        };
         // A run that has its turn holds the lock, as a person would.
         let person = format!("user-{}", self.options.user);
         let holder = workspace.locked.then_some(("users", person.as_str()));
@@ -151,23 +144,15 @@ impl World {
                 "locked": holder.is_some(),
                 "auto-apply": workspace.auto_apply,
                 "auto-apply-run-trigger": false,
-                "execution-mode": "remote",
+                "execution-mode": workspace.execution_mode,
                 "global-remote-state": true,
                 "terraform-version": TERRAFORM_VERSION,
                 "vcs-repo": null,
                 "tag-names": workspace.tags,
-                "permissions": {
-                    "can-queue-run": true,
-                    "can-queue-apply": true,
-                    "can-queue-destroy": true,
-                    "can-read-state-versions": true,
-                    "can-read-state-outputs": true,
-                    "can-lock": true,
-                    "can-unlock": true,
-                    "can-update": true,
-                },
+                "permissions": permissions(workspace, rights),
             },
             "relationships": {
+                "project": project,
                 "organization": { "data": { "id": workspace.organization, "type": "organizations" } },
                 "current-run": one("runs", self.current_run(workspace)),
                 "latest-run": one("runs", workspace.runs.last()),
@@ -182,6 +167,17 @@ impl World {
     }
 }
 
-fn render_organization(name: &str) -> Value {
-    json!({ "id": name, "type": "organizations", "attributes": { "name": name } })
+fn permissions(workspace: &Workspace, rights: Rights) -> Value {
+    let admin = rights.admin && !workspace.guarded;
+    json!({
+        "can-queue-run": rights.runs,
+        "can-queue-apply": rights.runs,
+        "can-queue-destroy": rights.runs,
+        "can-read-state-versions": rights.states,
+        "can-read-state-outputs": rights.states,
+        "can-lock": rights.runs,
+        "can-unlock": rights.runs,
+        "can-update": admin,
+        "can-manage-run-tasks": rights.run_tasks,
+    })
 }
