@@ -75,3 +75,65 @@ pub async fn beat(store: &(impl Bell + Pulses), by: Sweeps, swept: &Result<usize
         warn!("could not leave a pulse: {}", chain(&error));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A table whose every part may fail.
+    #[derive(Default)]
+    struct Frail {
+        no_index: bool,
+        no_writes: bool,
+        pulses: Mutex<Vec<Pulse>>,
+    }
+
+    fn failure() -> StoreError {
+        StoreError::Unavailable { action: "to try", source: "it is out of order".into() }
+    }
+
+    impl Bell for Frail {
+        async fn due(&self, queue: Queue, _: Timestamp, _: u16) -> Result<Vec<WorkKey>, StoreError> {
+            let network = WorkKey::Look("app.terraform.io/acme/network".parse().unwrap());
+            match (self.no_index, queue) {
+                (true, _) => Err(failure()),
+                (false, Queue::Index) => Ok(vec![network]),
+                (false, Queue::Dead) => Ok(vec![network.clone(), network]),
+                (false, _) => Ok(Vec::new()),
+            }
+        }
+
+        async fn ring(&self, _: &WorkKey) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    impl Pulses for Frail {
+        async fn beat(&self, pulse: &Pulse) -> Result<(), StoreError> {
+            if self.no_writes {
+                return Err(failure());
+            }
+            self.pulses.lock().unwrap().push(pulse.clone());
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pulse_tells_how_a_sweep_went_and_never_fails_it() {
+        let well = Frail::default();
+        assert_eq!(handle(&well, Timestamp(7)).await.unwrap(), 1);
+        let pulse = well.pulses.lock().unwrap().pop().unwrap();
+        assert_eq!((pulse.rung, pulse.dead, pulse.at, pulse.fault), (1, Some(2), Timestamp(7), None));
+
+        let unwritable = Frail { no_writes: true, ..Frail::default() };
+        assert_eq!(handle(&unwritable, Timestamp(7)).await.unwrap(), 1);
+
+        let blind = Frail { no_index: true, ..Frail::default() };
+        assert!(handle(&blind, Timestamp(7)).await.is_err());
+        let pulse = blind.pulses.lock().unwrap().pop().unwrap();
+        assert_eq!((pulse.rung, pulse.dead), (0, None));
+        assert!(pulse.fault.unwrap().contains("it is out of order"));
+    }
+}

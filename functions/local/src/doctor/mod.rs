@@ -2,27 +2,38 @@
 //!
 //! Each probe stands alone and ends in time: what one cannot find out is a line of its own, and stops no other.
 
+mod asking;
 mod clock;
 mod endpoint;
+mod listening;
 mod probe;
 pub mod report;
 mod settings;
 mod table;
+mod terraform;
+mod turns;
 mod work;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use secrecy::SecretString;
+use secrecy::{SecretSlice, SecretString};
 use sluice_aws::Table;
 use sluice_aws::secrets::{KeyCache, resolve, resolve_lists};
-use sluice_domain::chain;
-use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress};
+use sluice_domain::onboarding::Endpoint;
+use sluice_domain::pace::{Lane, Paced};
+use sluice_domain::{InvalidName, Organization, chain};
+use sluice_hcp::digest::Digester;
+use sluice_hcp_client::{Client, Limits, Settings, SettingsError};
+use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, api_requests_per_second};
 
 use self::endpoint::Doorway;
 use self::report::{Line, Report, Section};
 use self::settings::Secrets;
+use self::terraform::Terraform;
+use self::turns::Turns;
 use self::work::Place;
 use crate::cli;
 use crate::serve::{ServeError, directory, named_table};
@@ -38,6 +49,9 @@ pub enum DoctorError {
     /// Both a real table and a directory for the embedded one are named.
     #[error(transparent)]
     Store(#[from] ServeError),
+    /// It is not the name of an organization.
+    #[error("{0} is not the name of an organization")]
+    Name(String, #[source] InvalidName),
     /// Nobody reads what is printed.
     #[error("cannot print")]
     Print(#[from] std::io::Error),
@@ -49,7 +63,9 @@ pub async fn run(options: &cli::Doctor, vars: &BTreeMap<String, String>) -> Resu
     if table_name(vars).is_some() && options.store.data_dir.is_some() {
         return Err(ServeError::TwoStores.into());
     }
-    let report = Box::pin(examine(options, vars, &asked)).await;
+    let parse = |name: &String| name.parse().map_err(|error| DoctorError::Name(name.clone(), error));
+    let organizations: Vec<Organization> = options.organizations.iter().map(parse).collect::<Result<_, _>>()?;
+    let report = Box::pin(examine(options, vars, &asked, organizations)).await;
     let colours = std::io::stdout().is_terminal() && !vars.contains_key("NO_COLOR");
     crate::print(&if options.json { report.json() } else { report.text(colours) })?;
     Ok(if report.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -60,6 +76,8 @@ struct Asked {
     terraform: TfeAddress,
     url: Option<String>,
     ca_bundle: Option<String>,
+    requests_per_second: u32,
+    api_token: Vec<SecretRef>,
     unsigned: bool,
     tokens: Vec<SecretRef>,
     digest_keys: Vec<SecretRef>,
@@ -72,6 +90,8 @@ impl Asked {
         let terraform = env.tfe_address();
         let public_url = env.optional::<String>("SLUICE_PUBLIC_URL");
         let ca_bundle = env.optional("SLUICE_CA_BUNDLE");
+        let requests_per_second = api_requests_per_second(&mut env);
+        let api_token = env.optional_secrets("API_TOKEN");
         let unsigned = env.or("SLUICE_ALLOW_UNSIGNED", false);
         let tokens = env.optional_secrets("NOTIFICATION_TOKEN");
         let digest_keys = env.optional_secrets("SLUICE_DIGEST_KEY");
@@ -82,6 +102,8 @@ impl Asked {
                 terraform: terraform?,
                 url,
                 ca_bundle: ca_bundle?,
+                requests_per_second: requests_per_second?,
+                api_token: api_token?,
                 unsigned: unsigned?,
                 tokens: tokens?,
                 digest_keys: digest_keys?,
@@ -92,7 +114,12 @@ impl Asked {
 }
 
 /// What a person may have, and what it is worth if not all of it is there.
-async fn examine(options: &cli::Doctor, vars: &BTreeMap<String, String>, asked: &Asked) -> Report {
+async fn examine(
+    options: &cli::Doctor,
+    vars: &BTreeMap<String, String>,
+    asked: &Asked,
+    organizations: Vec<Organization>,
+) -> Report {
     let mut faults = Vec::new();
     let ca_bundle = asked.ca_bundle.as_ref().and_then(|path| {
         std::fs::read(path)
@@ -119,12 +146,80 @@ async fn examine(options: &cli::Doctor, vars: &BTreeMap<String, String>, asked: 
             ),
         }
     };
-    let (stored, endpoint) = tokio::join!(store.look(), endpoint);
+    let client = client(vars, asked, ca_bundle.clone());
+    let told = async {
+        match client.await {
+            Ok(terraform) => instance(&terraform, asked, organizations, table).await,
+            Err(line) => vec![Section::new(format!("HCP Terraform at {}", asked.terraform.url), vec![line])],
+        }
+    };
+    let (stored, endpoint, told) = tokio::join!(store.look(), endpoint, told);
     store.close().await;
     let mut sections = stored;
     sections.push(endpoint);
+    sections.extend(told);
     sections.push(settings::look(&secrets, faults));
     Report(sections)
+}
+
+/// The client of HCP Terraform, or a line about why there is none.
+async fn client(vars: &BTreeMap<String, String>, asked: &Asked, ca_bundle: Option<Vec<u8>>) -> Result<Terraform, Line> {
+    let missing = "set API_TOKEN to a token of a team or of a user, as state-indexer and run-creator have it";
+    if asked.api_token.is_empty() {
+        return Err(Line::warning("API_TOKEN is not set here, so nothing of it is looked at", missing));
+    }
+    let token = probe::timely(resolve(vars, asked.api_token.clone())).await;
+    let token = token.map_err(|why| Line::wrong(format!("API_TOKEN cannot be fetched: {why}"), missing))?;
+    let Some(token) = token.into_iter().next() else { return Err(Line::wrong("API_TOKEN is empty", missing)) };
+    let limits = Limits { call: probe::PATIENCE, ..Limits::default() };
+    // It reads no state, so it makes no digests.
+    let digester = Digester::new(&SecretSlice::from(vec![0; 32]));
+    let client = asked
+        .terraform
+        .url
+        .parse()
+        .map_err(|_| SettingsError::Address)
+        .and_then(|address| Client::new(Settings { ca_bundle, limits, ..Settings::new(address, token, digester) }));
+    let client = client.map_err(|error| Line::wrong(chain(&error), missing))?;
+    // Half of what there is, so that what Sluice does meanwhile is not held up.
+    let turns = Turns::new((asked.requests_per_second / 2).max(1));
+    Ok(Arc::new(Paced::new(Arc::new(client), Arc::new(turns), Lane::Bulk)))
+}
+
+/// HCP Terraform, and each of the organizations there.
+async fn instance(
+    terraform: &Terraform,
+    asked: &Asked,
+    named: Vec<Organization>,
+    table: Option<&Table>,
+) -> Vec<Section> {
+    let (mut section, ours) = terraform::look(terraform, &asked.terraform.url).await;
+    if !ours {
+        return vec![section];
+    }
+    let organizations = match (named.is_empty(), table) {
+        (false, _) => named,
+        (true, Some(table)) => match probe::timely(table.organizations(&asked.terraform.host)).await {
+            Ok(known) => known.into_iter().collect(),
+            // That it cannot be read is said elsewhere.
+            Err(_) => Vec::new(),
+        },
+        (true, None) => Vec::new(),
+    };
+    if organizations.is_empty() {
+        let what = "no organization is known, so none is looked at: name one, as in sluice doctor acme";
+        section.lines.push(Line::aside(what));
+    }
+    let endpoint = asked.url.as_deref().and_then(|url| Endpoint::parse(url).ok());
+    let mut sections = vec![section];
+    for organization in organizations {
+        let defined = match table {
+            Some(table) => probe::timely(table.tasks()).await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        sections.push(terraform::organization(terraform, &organization, endpoint.as_ref(), defined).await);
+    }
+    sections
 }
 
 /// The secrets that are at hand. One that cannot be fetched is a line, and no reason to stop.

@@ -24,7 +24,7 @@ pub(super) async fn look(table: &Table) -> Section {
     let mut lines = described(name, &description);
     lines.push(expiry(name, expires));
     lines.push(backups(name, recovery));
-    lines.extend(clock_line(clock));
+    lines.extend(clock_line(&clock));
     Section::new(title, lines)
 }
 
@@ -159,9 +159,9 @@ fn backups(name: &str, recovery: Result<bool, String>) -> Line {
     }
 }
 
-fn clock_line(clock: Result<(Option<Timestamp>, Timestamp), String>) -> Option<Line> {
+fn clock_line(clock: &Result<(Option<Timestamp>, Timestamp), String>) -> Option<Line> {
     match clock {
-        Ok((Some(theirs), ours)) => Some(clock::compare("the table", theirs, ours)),
+        Ok((Some(theirs), ours)) => Some(clock::compare("the table", *theirs, *ours)),
         // That it does not answer was said.
         Ok((None, _)) | Err(_) => None,
     }
