@@ -287,7 +287,6 @@ async fn what_is_not_understood_ends_with_code_2() {
         &["serve", "--listen", "nowhere"],
         &["graph", "--format", "svg"],
         &["replay", "--all", "1"],
-        &["dead"],
         &["dead", "retry"],
         &["dead", "retry", "--all", "1"],
         &["dead", "list", "1"],

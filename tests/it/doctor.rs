@@ -179,7 +179,7 @@ async fn a_token_that_is_none_or_may_too_little_is_told() {
 #[tokio::test]
 async fn clocks_that_are_wrong_are_told() {
     let stage = Stage::of("network").await;
-    stage.hcp.server(|server| server.seconds_ahead = 3_600);
+    stage.hcp.server(|server| server.seconds_ahead = 3_630);
     let endpoint = stranger(401, Some("Fri, 20 Nov 2020 10:00:00 GMT")).await;
     let told = stage.told(&["--url", &endpoint]).await;
     assert_eq!(told.code, Some(1));
@@ -248,6 +248,12 @@ async fn what_it_cannot_look_at_at_all_ends_with_code_2_and_no_store_is_made() {
             "{}",
             ended.stderr
         );
+    }
+    for url in ["nowhere", "https://jo:hush@sluice.example", "https://"] {
+        let told = Told::by(&["--url", url, "--data-dir", "nothing"], &vars([])).await;
+        assert_eq!(told.code, Some(1), "{url}");
+        told.says("wrong", "its URL is no http:// or https:// URL", "https://host");
+        assert!(!told.report.to_string().contains("hush"), "{:#}", told.report);
     }
     let directory = tempfile::tempdir().unwrap();
     let nothing = directory.path().join("nothing");

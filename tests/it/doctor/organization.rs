@@ -117,12 +117,7 @@ async fn every_misconfigured_workspace_of_500_is_named_and_no_other() {
             &connect,
             with("lacking", "run:applying, run:errored, run:needs_attention"),
         ),
-        (
-            "warning",
-            "4 workspaces have two notification configurations",
-            "delete the workspace's own",
-            groups["twice"].clone(),
-        ),
+        ("warning", "4 workspaces have two notification configurations", "--prune", groups["twice"].clone()),
         (
             "warning",
             "the notification configurations of 3 workspaces are not to be seen",

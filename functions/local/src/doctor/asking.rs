@@ -41,7 +41,7 @@ pub(super) fn lines(organization: &Organization, endpoint: &Endpoint, tasks: &Ru
 }
 
 fn defined(organization: &Organization, endpoint: &Endpoint, name: &TaskName, found: &[RunTaskFound]) -> Line {
-    let connect = format!("sluice connect {organization} --url {endpoint} --task {name}");
+    let connect = format!("sluice connect {organization} --url {endpoint} --only run-tasks");
     let here: Vec<&RunTaskFound> =
         found.iter().filter(|task| endpoint.run_task_at(&task.url).as_ref() == Some(name)).collect();
     let used = |task: &RunTaskFound| task.global.is_some() || !task.attachments.is_empty();
@@ -68,7 +68,7 @@ fn defined(organization: &Organization, endpoint: &Endpoint, name: &TaskName, fo
     if found.iter().any(|task| elsewhere(&task)) {
         let what =
             format!("run task {name} of {organization} is asked at another URL than {}", endpoint.run_task(name));
-        return Line::wrong(what, connect);
+        return Line::wrong(what, format!("{connect} --replaces URL, with the one that is asked now"));
     }
     Line::warning(format!("run task {name} is defined, and not registered in {organization}"), connect)
 }

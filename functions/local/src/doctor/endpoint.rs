@@ -70,7 +70,7 @@ fn plain_http(url: &str) -> Option<Line> {
     if host == "localhost" || host.starts_with("127.") || host.starts_with('[') {
         return Some(Line::aside("it is on this machine: whether HCP Terraform reaches it is not looked at"));
     }
-    let what = "it is reached without TLS: whoever is on the way reads what run tasks are asked, their tokens included";
+    let what = "it is reached without TLS: whoever is on the way reads what run tasks are asked, with their tokens";
     Some(Line::warning(what, "give it a certificate, and name it as https://"))
 }
 

@@ -123,7 +123,12 @@ fn line(organization: &Organization, endpoint: &Endpoint, fault: Fault, names: V
         Fault::Missing => {
             wrong(format!("{many} {have} no notification configuration for it, so their runs are not heard of"))
         }
-        Fault::Elsewhere => wrong(format!("{many} {have} notifications sent to another URL")),
+        Fault::Elsewhere => Line::wrong(
+            format!("{many} {have} notifications sent to another URL"),
+            format!(
+                "{connect} --replaces URL, with the URL that they are sent to now, if that was Sluice's; else {connect}"
+            ),
+        ),
         Fault::Disabled => wrong(format!("{many} {have} its notification configuration disabled")),
         Fault::Deaf => wrong(format!("{many} {have} a notification configuration without the trigger {COMPLETED}")),
         Fault::Refused => Line::wrong(
@@ -140,7 +145,7 @@ fn line(organization: &Organization, endpoint: &Endpoint, fault: Fault, names: V
         ),
         Fault::Twice => Line::warning(
             format!("{many} {have} two notification configurations for it, so everything is told twice"),
-            "delete the workspace's own where its project has one (workspace settings, Notifications)",
+            format!("{connect} --prune"),
         ),
     };
     line.about(names)

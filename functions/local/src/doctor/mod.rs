@@ -22,7 +22,7 @@ use std::sync::Arc;
 use secrecy::{SecretSlice, SecretString};
 use sluice_aws::Table;
 use sluice_aws::secrets::{KeyCache, resolve, resolve_lists};
-use sluice_domain::onboarding::Endpoint;
+use sluice_domain::onboarding::{Endpoint, InvalidEndpoint};
 use sluice_domain::pace::{Lane, Paced};
 use sluice_domain::{InvalidName, Organization, chain};
 use sluice_hcp::digest::Digester;
@@ -85,6 +85,11 @@ struct Asked {
 }
 
 impl Asked {
+    /// Where Sluice is reached, if that is known. What cannot be one is not printed: it may have a password in it.
+    fn endpoint(&self) -> Result<Option<Endpoint>, InvalidEndpoint> {
+        self.url.as_deref().map(Endpoint::parse).transpose()
+    }
+
     fn from_env(options: &cli::Doctor, vars: &BTreeMap<String, String>) -> Result<Self, InvalidConfig> {
         let mut env = Env::new(vars);
         let terraform = env.tfe_address();
@@ -97,7 +102,7 @@ impl Asked {
         let digest_keys = env.optional_secrets("SLUICE_DIGEST_KEY");
         let gate_keys = env.optional_secrets("SLUICE_GATE_KEY");
         env.finish(|| {
-            let url = options.url.clone().or(public_url?).map(|url| url.trim_end_matches('/').to_owned());
+            let url = options.url.clone().or(public_url?);
             Some(Self {
                 terraform: terraform?,
                 url,
@@ -133,16 +138,21 @@ async fn examine(
     let store = Opened::of(options, vars).await;
     let keyring = KeyCache::new(vars.clone());
     let table = store.table();
+    let place = asked.endpoint();
     let endpoint = async {
-        match &asked.url {
-            Some(url) => {
-                let tokens = &secrets.notification_tokens;
+        match &place {
+            Ok(Some(place)) => {
+                let (url, tokens) = (&place.to_string(), &secrets.notification_tokens);
                 endpoint::look(&Doorway { url, tokens, ca_bundle: ca_bundle.as_deref(), table, keyring: &keyring })
                     .await
             }
-            None => Section::new(
+            Ok(None) => Section::new(
                 "The endpoint",
                 vec![Line::aside("not looked at: say with --url or SLUICE_PUBLIC_URL where HCP Terraform reaches it")],
+            ),
+            Err(error) => Section::new(
+                "The endpoint",
+                vec![Line::wrong(format!("its URL {error}"), "give --url or SLUICE_PUBLIC_URL as https://host")],
             ),
         }
     };
@@ -210,7 +220,7 @@ async fn instance(
         let what = "no organization is known, so none is looked at: name one, as in sluice doctor acme";
         section.lines.push(Line::aside(what));
     }
-    let endpoint = asked.url.as_deref().and_then(|url| Endpoint::parse(url).ok());
+    let endpoint = asked.endpoint().ok().flatten();
     let mut sections = vec![section];
     for organization in organizations {
         let defined = match table {

@@ -146,7 +146,7 @@ fn permissions(organization: &Organization, workspaces: &[WorkspaceSeen]) -> Vec
     let states = without(|it| it.may.read_state_versions);
     if !states.is_empty() {
         let what = format!("API_TOKEN may not read the states of {}", counted(states.len()));
-        let mend = "give its team the permission Read, or state versions: Read, in them; SLUICE_AUTONOMY=observe needs no more";
+        let mend = "give its team the permission Read in them, or one of its own to read state versions";
         lines.push(Line::wrong(what, mend).about(states));
     }
     let runs = without(|it| it.may.queue_run);
