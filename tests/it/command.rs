@@ -1,4 +1,4 @@
-//! The other `sluice` commands as their user meets them: demo, graph, replay, help.
+//! The other `sluice` commands as their user meets them: demo, graph, dead, help.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -124,7 +124,7 @@ async fn printing_the_graph_in_the_middle_of_a_wave_disturbs_nobody() {
 #[tokio::test]
 async fn a_dead_letter_is_listed_and_replayed_beside_the_server() {
     let stage = Stage::of("network\n eks: network\n rds: network").await;
-    assert_eq!(stage.sluice(&["replay"]).await.stdout, "nothing was given up\n");
+    assert_eq!(stage.sluice(&["dead", "list"]).await.stdout, "nothing was given up\n");
     stage.hcp.unconfigure("eks");
     stage.hcp.unconfigure("rds");
     stage.change("network", "2");
@@ -133,7 +133,7 @@ async fn a_dead_letter_is_listed_and_replayed_beside_the_server() {
     let log = stage.server.as_ref().unwrap().log();
     assert!(log.contains("gave up"), "{log}");
 
-    let list = stage.sluice(&["replay"]).await;
+    let list = stage.sluice(&["dead", "list"]).await;
     assert_eq!(list.code, Some(0));
     let lines: Vec<&str> = list.stdout.lines().collect();
     assert_eq!(lines.len(), 4, "{}", list.stdout);
@@ -143,23 +143,23 @@ async fn a_dead_letter_is_listed_and_replayed_beside_the_server() {
     }
     let which = |name: &str| lines.iter().position(|line| line.contains(name)).unwrap() / 2 + 1;
 
-    let none = stage.sluice(&["replay", "7"]).await;
-    assert_eq!(none.stdout, "there are 2 dead letters; none has such a number\n");
+    let none = stage.sluice(&["dead", "retry", "7"]).await;
+    assert_eq!(none.stdout, "there are 2 dead letters; none has the number 7\n");
     stage.hcp.touch("eks");
     let eks = which("acme/eks").to_string();
-    let one = stage.sluice(&["replay", &eks]).await;
+    let one = stage.sluice(&["dead", "retry", &eks]).await;
     assert!(one.stdout.contains("acme/eks") && one.stdout.ends_with(": taken up again\n"), "{}", one.stdout);
     assert_eq!(one.stdout.lines().count(), 1);
     stage.rest().await;
     assert_eq!(stage.counts(), "eks 1, network 1");
 
     stage.hcp.touch("rds");
-    let all = stage.sluice(&["replay", "--all"]).await;
+    let all = stage.sluice(&["dead", "retry", "--all"]).await;
     assert!(all.stdout.contains("acme/rds") && all.stdout.lines().count() == 1, "{}", all.stdout);
     stage.rest().await;
     assert_eq!(stage.counts(), "eks 1, network 1, rds 1");
     assert!(stage.hcp.outdated().is_empty());
-    assert_eq!(stage.sluice(&["replay", "--all"]).await.stdout, "nothing was given up\n");
+    assert_eq!(stage.sluice(&["dead", "retry", "--all"]).await.stdout, "nothing was given up\n");
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn what_is_replayed_while_no_server_runs_waits_for_it() {
     stage.rest().await;
     assert_eq!(stage.terminate().await.0, Some(0));
     stage.hcp.touch("eks");
-    assert!(stage.sluice(&["replay", "1"]).await.stdout.ends_with(": taken up again\n"));
+    assert!(stage.sluice(&["dead", "retry", "1"]).await.stdout.ends_with(": taken up again\n"));
     stage.restart().await;
     stage.rest().await;
     assert_eq!(stage.counts(), "eks 1, network 1");
@@ -178,9 +178,15 @@ async fn what_is_replayed_while_no_server_runs_waits_for_it() {
 
 #[tokio::test]
 async fn looking_makes_no_store() {
-    for command in
-        [&["graph"][..], &["replay"], &["plan", "acme/net"], &["decisions", "acme/net"], &["pause"], &["resume"]]
-    {
+    for command in [
+        &["graph"][..],
+        &["dead", "list"],
+        &["replay"],
+        &["plan", "acme/net"],
+        &["decisions", "acme/net"],
+        &["pause"],
+        &["resume"],
+    ] {
         let directory = TempDir::new().unwrap();
         let ended = run_in(Some(directory.path()), command, &vars([])).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
@@ -261,10 +267,10 @@ async fn help_names_every_variable_that_is_read() {
             assert!(read.contains(word), "{arguments:?} tells of {word}, which nothing reads");
         }
     }
-    for command in ["graph", "replay", "plan", "decisions", "backfill", "pause", "resume"] {
+    for command in ["graph", "dead", "replay", "doctor", "plan", "decisions", "backfill", "pause", "resume"] {
         let help = help(&[command, "--help"]).await;
         for name in ["TFE_ADDRESS", "WORKSPACE_DEPENDENCIES_TABLE"] {
-            let one_table = ["replay", "pause", "resume"].contains(&command) && name == "TFE_ADDRESS";
+            let one_table = ["pause", "resume"].contains(&command) && name == "TFE_ADDRESS";
             assert!(one_table || help.contains(name), "{help}");
         }
     }
@@ -281,7 +287,10 @@ async fn what_is_not_understood_ends_with_code_2() {
         &["serve", "--listen", "nowhere"],
         &["graph", "--format", "svg"],
         &["replay", "--all", "1"],
-        &["replay", "first"],
+        &["dead", "retry"],
+        &["dead", "retry", "--all", "1"],
+        &["dead", "list", "1"],
+        &["replay", "--url", "https://sluice.example"],
         &["--what"],
     ] {
         let ended = run(arguments, &none).await;

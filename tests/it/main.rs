@@ -8,6 +8,8 @@ mod command;
 mod connect;
 mod context;
 mod day_one;
+mod dead;
+mod doctor;
 mod gate;
 mod gate_foreign;
 mod hcp_client;

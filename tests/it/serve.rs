@@ -256,7 +256,7 @@ async fn kill_after(count: usize, gone_until_rest: bool) {
     stage.rest().await;
     assert_wave(&stage, &format!("killed after {count} events"));
     assert!(restart.elapsed() < Duration::from_secs(40), "no lease was waited for");
-    let letters = stage.sluice(&["replay"]).await;
+    let letters = stage.sluice(&["dead", "list"]).await;
     assert_eq!(letters.stdout, "nothing was given up\n");
 }
 
@@ -411,9 +411,9 @@ async fn a_store_of_its_own_and_a_real_table_do_not_go_together() {
         ("SLUICE_DIGEST_KEY", "key"),
         ("SLUICE_GATE_KEY", "key"),
     ]));
-    for command in ["serve", "graph", "replay"] {
+    for command in [&["serve"][..], &["graph"], &["dead", "list"], &["replay"], &["doctor"]] {
         assert_eq!(
-            refuses_to_start(&[command, "--data-dir", "data"], &vars).await,
+            refuses_to_start(&[command, &["--data-dir", "data"]].concat(), &vars).await,
             "sluice: WORKSPACE_DEPENDENCIES_TABLE names a real table, so --data-dir means nothing: leave one of them \
              out\n"
         );

@@ -166,7 +166,7 @@ impl std::fmt::Display for Ended {
             write!(f, "\n  {fault}")?;
         }
         if !failed.is_empty() {
-            f.write_str("\nsluice replay takes up again what could not be read")?;
+            f.write_str("\nsluice dead retry --all takes up again what could not be read")?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod care;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -7,6 +9,8 @@ use clap::{Args, Parser, Subcommand};
 
 pub use crate::connect::Connect;
 use crate::graph::Format;
+
+pub use care::{Dead, DeadCommand, DeadList, DeadRetry, Doctor, Replay};
 
 /// Runs the HCP Terraform workspaces that became stale: parents first, each once.
 #[derive(Debug, Parser)]
@@ -35,7 +39,11 @@ pub enum Command {
     /// Read every workspace of an organization, so that the graph is whole
     Backfill(Backfill),
     /// List the work that was given up, or take it up again
+    Dead(Dead),
+    /// Have an event handled again as if it had just come, or a work done again
     Replay(Replay),
+    /// Look at everything that has to be right, and say what is not and what mends it
+    Doctor(Doctor),
     /// Store run tasks and policies from a file, or list those that are stored
     Tasks(Tasks),
     /// Stop the creation of runs at once; what is due waits
@@ -74,7 +82,7 @@ pub struct Serve {
 }
 
 /// Where facts and work are kept.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Clone)]
 pub struct Store {
     /// Where the embedded table and its key are kept [default: sluice-data]; not with a real table
     #[arg(long, value_name = "DIRECTORY")]
@@ -143,7 +151,7 @@ pub struct Backfill {
 
 /// `sluice tasks`.
 #[derive(Debug, Args)]
-#[command(after_long_help = REPLAY_ENVIRONMENT)]
+#[command(after_long_help = TABLE_ENVIRONMENT)]
 pub struct Tasks {
     /// A file of JSON: {"tasks": [...], "policies": {"name": "directory or bundle.tar.gz"}}; without it, what is stored
     /// is listed
@@ -159,7 +167,7 @@ pub struct Tasks {
 
 /// `sluice pause`.
 #[derive(Debug, Args)]
-#[command(after_long_help = REPLAY_ENVIRONMENT)]
+#[command(after_long_help = TABLE_ENVIRONMENT)]
 pub struct Pause {
     /// Why, for those who wonder
     #[arg(long, value_name = "TEXT", default_value = "a person said so")]
@@ -171,23 +179,8 @@ pub struct Pause {
 
 /// `sluice resume`.
 #[derive(Debug, Args)]
-#[command(after_long_help = REPLAY_ENVIRONMENT)]
+#[command(after_long_help = TABLE_ENVIRONMENT)]
 pub struct Resume {
-    /// The store.
-    #[command(flatten)]
-    pub store: Store,
-}
-
-/// `sluice replay`.
-#[derive(Debug, Args)]
-#[command(after_long_help = REPLAY_ENVIRONMENT)]
-pub struct Replay {
-    /// Take up everything that was given up
-    #[arg(long)]
-    pub all: bool,
-    /// Take up these, by the numbers of the list
-    #[arg(value_name = "NUMBER", conflicts_with = "all")]
-    pub numbers: Vec<usize>,
     /// The store.
     #[command(flatten)]
     pub store: Store,
@@ -251,5 +244,5 @@ const BACKFILL_ENVIRONMENT: &str = "Environment:
   SLUICE_API_REQUESTS_PER_SECOND  how many requests HCP Terraform is sent in a second [default: 30]
   SLUICE_CA_BUNDLE              a file of PEM certificates to trust besides the public roots";
 
-const REPLAY_ENVIRONMENT: &str = "Environment:
+const TABLE_ENVIRONMENT: &str = "Environment:
   WORKSPACE_DEPENDENCIES_TABLE  a real DynamoDB table, reached by the AWS settings; without it the embedded one";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Path, Query, Request, State};
@@ -16,7 +16,7 @@ use sluice_context_api::ContextApi;
 use sluice_domain::foresee::{ForeseeError, foresee};
 use sluice_domain::pace::Paced;
 use sluice_domain::picture::Picture;
-use sluice_domain::ports::{FactStore, StoreError};
+use sluice_domain::ports::{FactStore, StoreError, Sweeps};
 use sluice_domain::reach::ReachError;
 use sluice_domain::{Host as TerraformHost, Queue, WorkKey, Workspace};
 use sluice_hcp_client::{Client, TaskClient};
@@ -53,6 +53,9 @@ const DUE_MAX: u16 = 50;
 
 /// How long the dispatcher sleeps when nothing rings, in milliseconds.
 const IDLE_MS: u64 = 200;
+
+/// How often it leaves a pulse: as often as sweeper does, whose work it does here.
+const PULSE: Duration = Duration::from_mins(1);
 
 /// How long requests and work under way may take to end once the process was told to stop: Docker kills after ten
 /// seconds.
@@ -232,7 +235,9 @@ pub async fn picture(table: &Table, terraform: &TerraformHost) -> Result<Picture
 async fn dispatch(host: Arc<Host>, mut stopping: watch::Receiver<bool>) {
     let mut tasks = JoinSet::new();
     let mut under_way: BTreeMap<Id, WorkKey> = BTreeMap::new();
+    let mut pulse = Heart::default();
     loop {
+        pulse.beat_in_time(&host.functions.table);
         if !*stopping.borrow() {
             let due =
                 sluice_sweeper::due_at_most(&host.functions.table, now(), DUE_MAX).await.unwrap_or_else(|error| {
@@ -243,6 +248,7 @@ async fn dispatch(host: Arc<Host>, mut stopping: watch::Receiver<bool>) {
                 let queue = key.queue();
                 let busy = under_way.values().filter(|other| other.queue() == queue).count();
                 if busy < workers_max(queue) && !under_way.values().any(|other| *other == key) {
+                    pulse.works += 1;
                     let task = tasks.spawn(work(host.clone(), key.clone()));
                     under_way.insert(task.id(), key);
                 }
@@ -262,6 +268,25 @@ async fn dispatch(host: Arc<Host>, mut stopping: watch::Receiver<bool>) {
             _ = stopping.changed() => info!("stopping: {} works under way", under_way.len()),
             () = tokio::time::sleep(Duration::from_millis(IDLE_MS)) => {}
         }
+    }
+}
+
+/// Leaves pulses, beside the work.
+#[derive(Default)]
+struct Heart {
+    last: Option<Instant>,
+    /// How many works were begun since then.
+    works: usize,
+}
+
+impl Heart {
+    fn beat_in_time(&mut self, table: &Table) {
+        if self.last.is_some_and(|last| last.elapsed() < PULSE) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let (table, works) = (table.clone(), std::mem::take(&mut self.works));
+        tokio::spawn(async move { sluice_sweeper::beat(&table, Sweeps::Serve, &Ok(works), now()).await });
     }
 }
 

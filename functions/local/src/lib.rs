@@ -4,8 +4,10 @@ pub mod backfill;
 pub mod cli;
 pub mod cluster;
 pub mod connect;
+pub mod dead;
 pub mod decisions;
 pub mod demo;
+pub mod doctor;
 pub mod functions;
 pub mod graph;
 pub mod host;
@@ -57,6 +59,8 @@ pub async fn run(cli: Cli, vars: &BTreeMap<String, String>) -> Result<ExitCode, 
         Command::Connect(options) => Ok(connect::run(&options, vars).await?),
         Command::Backfill(options) => Ok(backfill::run(&options, vars).await?),
         Command::Tasks(options) => printed(&tasks::run(&options, vars).await?),
+        Command::Dead(options) => printed(&dead::run(&options, vars).await?),
+        Command::Doctor(options) => Ok(doctor::run(&options, vars).await?),
         Command::Replay(options) => printed(&replay::run(&options, vars).await?),
         Command::Pause(options) => printed(&pause::pause(&options, vars).await?),
         Command::Resume(options) => printed(&pause::resume(&options, vars).await?),

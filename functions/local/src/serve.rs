@@ -103,15 +103,20 @@ async fn start(options: &cli::Store, vars: &BTreeMap<String, String>) -> Result<
 /// Makes work that an earlier process had under way when it died due at once: as nobody else works on this store, no
 /// claim in it has anyone behind it.
 pub async fn take_over(table: &Table) -> Result<(), StoreError> {
-    let lease_ms = sluice_state_indexer::LEASE_MS
-        .max(sluice_run_creator::LEASE_MS)
-        .max(sluice_task_runner::LEASE_MS)
-        .max(sluice_run_task_relay::LEASE_MS);
-    let works = table.release(now(), lease_ms).await?;
+    let works = table.release(now(), lease_ms_max()).await?;
     if works > 0 {
         info!(works, "an earlier process ended in the middle of {works} works: taking them up");
     }
     Ok(())
+}
+
+/// The longest lease on any work.
+#[must_use]
+pub fn lease_ms_max() -> u64 {
+    sluice_state_indexer::LEASE_MS
+        .max(sluice_run_creator::LEASE_MS)
+        .max(sluice_task_runner::LEASE_MS)
+        .max(sluice_run_task_relay::LEASE_MS)
 }
 
 /// The table that the options and the environment mean, to look at it: a real one if `WORKSPACE_DEPENDENCIES_TABLE`

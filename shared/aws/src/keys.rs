@@ -134,6 +134,11 @@ impl Key {
         Self { pk: "CONTROL".to_owned(), sk: "PAUSE".to_owned() }
     }
 
+    /// The sign of life of whoever rings for due work.
+    pub(crate) fn pulse() -> Self {
+        Self { pk: "CONTROL".to_owned(), sk: "PULSE".to_owned() }
+    }
+
     pub(crate) fn attributes(&self) -> [(String, AttributeValue); 2] {
         [(PK.to_owned(), string(&self.pk)), (SK.to_owned(), string(&self.sk))]
     }
@@ -176,6 +181,13 @@ pub(crate) fn beyond_claims_of(workspace: &Workspace) -> String {
 
 pub(crate) fn listing(host: &Host) -> String {
     format!("WORKSPACES#{host}")
+}
+
+/// The partition key and the sort key of a work's item.
+#[must_use]
+pub fn item_key(work: &WorkKey) -> [String; 2] {
+    let Key { pk, sk } = Key::work(work);
+    [pk, sk]
 }
 
 /// The work that an item's key stands for, as a stream record or the due index names it. None for facts.
@@ -262,7 +274,9 @@ mod tests {
         assert_eq!(work_key("ORG#app.terraform.io/acme", FACTS), None);
         let of = ContextKey { workspace: "app.terraform.io/acme/app".parse().unwrap(), run: "run-1".parse().unwrap() };
         let context = [Key::context_head(&of), Key::claim(&of, &"taskrs-1".parse().unwrap())];
-        for other in [Key::tally(&Tally::UnderWay), Key::turns(Lane::Work), Key::pause()].iter().chain(&context) {
+        for other in
+            [Key::tally(&Tally::UnderWay), Key::turns(Lane::Work), Key::pause(), Key::pulse()].iter().chain(&context)
+        {
             assert_eq!(work_key(&other.pk, &other.sk), None, "{other}");
         }
     }

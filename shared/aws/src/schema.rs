@@ -12,6 +12,17 @@ use crate::table::{Table, store_error};
 /// The sparse index of work: only items with both `queue` and `due_at` are in it.
 pub(crate) const DUE_INDEX: &str = "due";
 
+/// The keys of the table, of that index, and what the index holds besides, as [`Description`] writes them.
+///
+/// [`Description`]: crate::Description
+pub const TABLE_KEYS: &str = "pk S, sk S";
+/// Those of the index `due`.
+pub const DUE_KEYS: &str = "queue S, due_at N";
+/// What the index `due` holds besides its keys.
+pub const DUE_PROJECTION: &str = "KEYS_ONLY";
+/// The attribute that says when an item may go.
+pub const TTL_ATTRIBUTE: &str = "expires_at";
+
 impl Table {
     /// Makes the table, unless it is there.
     pub async fn create(&self) -> Result<(), StoreError> {
@@ -53,7 +64,7 @@ impl Table {
                 Err(store_error(ACTION, error))
             };
         }
-        let ttl = TimeToLiveSpecification::builder().enabled(true).attribute_name("expires_at").build();
+        let ttl = TimeToLiveSpecification::builder().enabled(true).attribute_name(TTL_ATTRIBUTE).build();
         let ttl = ttl.expect("both fields are set");
         let update = self.client.update_time_to_live().table_name(&self.name).time_to_live_specification(ttl);
         update.send().await.map(drop).map_err(|error| store_error(ACTION, error))

@@ -3,6 +3,7 @@
 mod cluster;
 mod context;
 mod gate;
+mod pulse;
 mod terraform;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use crate::work::{Claimed, Order, Queue, Reading, Survey, WorkKey};
 pub use cluster::{About, Cluster, FILES, JobEnd, JobExit, JobOrder, JobPlace, Output, Patience, Standing, WORKSPACE};
 pub use context::{ContextKey, ContextStore, Kept};
 pub use gate::{Advance, Definitions, GateStore, Guard, Heard, StoredTask, TaskResults};
+pub use pulse::{Pulse, Pulses, Sweeps};
 pub use terraform::{
     CreatedRun, DownloadUrl, ListPage, RunListed, Runs, StateVersion, States, WorkspaceFound, WorkspaceListed,
 };

@@ -1,8 +1,9 @@
 //! HCP Terraform's API behind the domain's ports; the only crate with an HTTP client.
 //!
-//! [`Client`] implements [`States`], [`Runs`] and [`Onboarding`] with an API token. [`TaskClient`] implements [`TaskResults`], and opens
-//! what a run task may read, with the token of each task result. [`Checkers`] asks other run tasks. Each asks once and
-//! says how that went: whether and when to ask again is for the caller, whose table counts the attempts.
+//! [`Client`] implements [`States`], [`Runs`] and [`Onboarding`] with an API token. [`TaskClient`] implements
+//! [`TaskResults`], and opens what a run task may read, with the token of each task result. [`Checkers`] asks other run
+//! tasks, and [`Knocker`] knocks at Sluice's own doors as HCP Terraform does. Each asks once and says how that went:
+//! whether and when to ask again is for the caller, whose table counts the attempts.
 //!
 //! What they never do:
 //! - send a token anywhere but to the API's own scheme, host and port, whatever an answer or a redirect says;
@@ -27,6 +28,7 @@ mod far;
 mod files;
 mod findings;
 mod hop;
+mod knock;
 mod list;
 mod onboarding;
 mod resolver;
@@ -41,5 +43,6 @@ pub use allowed::{Allowed, InvalidAllowed};
 pub use checkers::{CheckerError, CheckerLimits, Checkers};
 pub use client::{Client, Limits, Settings, SettingsError};
 pub use files::{FileError, Located, TaskFile};
+pub use knock::{Answered, Knock, KnockError, Knocker};
 pub use stream::{FileReader, FileStream};
 pub use task_client::{TaskClient, TaskLimits};

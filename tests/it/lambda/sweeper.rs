@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
-use sluice_domain::ports::{Inbox, Worklist};
+use sluice_domain::ports::{Inbox, Sweeps, Worklist};
 use sluice_domain::{RunReport, Standing, Timestamp, WorkKey};
 use sluice_lambda::now;
 use sluice_local::store::Embedded;
@@ -67,8 +67,13 @@ async fn a_sweep_rings_for_what_is_due_whatever_the_event() {
     let _running = lambda.run(FUNCTION, settings(&store.endpoint));
     let shapes = [json!({}), json!([]), json!(null), json!("now"), json!({"Records": [{"s3": 1}]})];
     for event in events(FUNCTION).into_values().chain(shapes) {
+        let before = now();
         assert_eq!(lambda.answer(event.to_string()).await, json!(null), "{event}");
         check(&store).await;
+        let pulse = store.table.pulse().await.unwrap().unwrap();
+        assert_eq!((pulse.by, pulse.version.as_str()), (Sweeps::Sweeper, env!("CARGO_PKG_VERSION")));
+        assert_eq!((pulse.rung, pulse.dead, &pulse.fault), (1, Some(0), &None));
+        assert!(before <= pulse.at && pulse.at <= now());
     }
 }
 
