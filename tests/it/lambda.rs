@@ -13,6 +13,7 @@ mod run_creator;
 mod run_task_receiver;
 mod run_task_relay;
 mod runtime;
+mod samples;
 mod secrets;
 mod stacks;
 mod sweeper;
