@@ -108,7 +108,8 @@ fn differences(record: &Mutex<Record>, way: &str, functions: &Functions) -> Stri
     for (name, function) in functions {
         let asked = record.asked.get(name.as_str()).into_iter().flat_map(|asked| asked.keys());
         let (indexed, plain): (Vec<_>, Vec<_>) = asked.partition(|asked| asked.index.is_some());
-        for (on, allowed, asked) in [("the table", &function.table, plain), ("the index", &function.due_index, indexed)] {
+        for (on, allowed, asked) in [("the table", &function.table, plain), ("the index", &function.due_index, indexed)]
+        {
             let asked: BTreeSet<String> = set(asked.into_iter().map(|asked| asked.action));
             for action in allowed.difference(&asked) {
                 writeln!(text, "{way} allows {name} {action} on {on}, and it never does that").unwrap();

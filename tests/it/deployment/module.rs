@@ -93,7 +93,8 @@ impl Statement {
 /// The statements in `infra/roles.tf`.
 pub fn statements() -> Vec<Statement> {
     let body = hcl::parse(&read("infra/roles.tf")).unwrap();
-    let locals = body.blocks().filter(|block| block.identifier() == "locals").flat_map(|block| block.body().attributes());
+    let locals =
+        body.blocks().filter(|block| block.identifier() == "locals").flat_map(|block| block.body().attributes());
     let statements = locals.into_iter().find(|attribute| attribute.key() == "statements").unwrap();
     // For each function, of each statement in a list, those that are not null.
     let Expression::Array(all) = &inner(inner_value(statements.expr())).collection_expr else {

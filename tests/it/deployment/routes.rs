@@ -39,7 +39,8 @@ async fn the_routes_are_what_the_functions_answer() {
     let definition = after_plan(&json!([{ "name": "cost", "kind": "preview" }]));
     store.table.put_task(&"guard".parse().unwrap(), &definition.to_string()).await.unwrap();
     let functions = build(&Hcp::start(Options::default()).await, &store.table, settings());
-    let paths: BTreeSet<&str> = MODULE.values().flat_map(|it| &it.routes).map(|it| it.split_once(' ').unwrap().1).collect();
+    let paths: BTreeSet<&str> =
+        MODULE.values().flat_map(|it| &it.routes).map(|it| it.split_once(' ').unwrap().1).collect();
     assert!(paths.len() >= 6, "{paths:?}");
     let near = ["/", "/run-tasks", "/task-results/{id}", "/task-results/{id}/result", "/context/{runId}", "/healthz"];
     for (name, function) in MODULE.iter().filter(|(_, function)| !function.routes.is_empty()) {
@@ -190,7 +191,8 @@ fn of_the_template() -> Schema {
     let table = template::resources(&template, "AWS::DynamoDB::Table").remove("Table").unwrap();
     let all = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let keys = |schema: &Value| -> [String; 2] {
-        let of = |kind: &str| all(schema).iter().find(|key| key["KeyType"] == kind).map(|it| text(&it["AttributeName"]));
+        let of =
+            |kind: &str| all(schema).iter().find(|key| key["KeyType"] == kind).map(|it| text(&it["AttributeName"]));
         [of("HASH").unwrap(), of("RANGE").unwrap()]
     };
     let index = |index: &Value| {
