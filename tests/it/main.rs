@@ -13,6 +13,7 @@ mod gate_foreign;
 mod hcp_client;
 mod jobs;
 mod lambda;
+mod observability;
 mod receiver;
 mod redelivery;
 mod serve;

@@ -54,7 +54,7 @@ where
         Ok(response) => {
             let (status, who) = (response.status().as_u16(), who.as_ref().map(ToString::to_string).unwrap_or_default());
             let (method, sent, bytes) = (request.method(), request.body().len(), response.body().len());
-            info!(run.id = %run, %method, status, sent, bytes, who, "context of {run}: {method} by {who} answered {status}");
+            info!(run = %run, %method, status, sent, bytes, who, "context of {run}: {method} by {who} answered {status}");
             if *method == Method::HEAD { without_body(response) } else { response }
         }
         Err(refusal) => {
@@ -181,13 +181,13 @@ fn log(run: &RunId, request: &Request<Bytes>, who: Option<&Caller>, refusal: &Re
     match refusal {
         Refusal::Store(why) => {
             let why = chain(why);
-            error!(run.id = %run, %method, status, sent, who, "could not {method} the context of {run} for {who}: {why}");
+            error!(run = %run, %method, status, sent, who, "could not {method} the context of {run} for {who}: {why}");
         }
         Refusal::Changed => {
-            info!(run.id = %run, %method, status, sent, who, "context of {run}: {method} by {who} met another version");
+            info!(run = %run, %method, status, sent, who, "context of {run}: {method} by {who} met another version");
         }
         why => {
-            warn!(run.id = %run, %method, status, sent, who, "refused {who} to {method} the context of {run}: {why}");
+            warn!(run = %run, %method, status, sent, who, "refused {who} to {method} the context of {run}: {why}");
         }
     }
 }

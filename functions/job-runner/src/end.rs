@@ -46,7 +46,7 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
                 }
             }
         }
-        info!(job = %place, run.id = %asked.request().run, "job {place} ended: {head}");
+        info!(job = %place, run = %asked.request().run, "job {place} ended: {head}");
         let message = match (said, shown.last_lines()) {
             // The cluster's word comes first where the program had none.
             (Some(said), _) if !matches!(end.how, JobExit::Broken { .. }) => said,
@@ -69,7 +69,7 @@ impl<S: ContextStore, C: Cluster> Jobs<S, C> {
         let of = ContextKey::of(asked.request());
         let change = |kept: &Kept| Ok::<_, NotKept>(with_data(&kept.document, check, &data.document)?);
         let error = change_context(&self.store, &of, CONTEXT_PATIENCE, asked.now, change).await.err()?;
-        warn!(run.id = %run, check = %check, "what check {check} left is not in the context of {run}: {}", chain(&error));
+        warn!(run = %run, check = %check, "what check {check} left is not in the context of {run}: {}", chain(&error));
         Some(not_kept(format!("What it left in lagoon.sh/taskData is not in the run's context: {error}")))
     }
 }

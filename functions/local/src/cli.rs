@@ -226,6 +226,7 @@ const ENVIRONMENT: &str = "Environment:
   SLUICE_TASK_SSH_PORT          its port
   SLUICE_CA_BUNDLE              a file of PEM certificates to trust besides the public roots
   SLUICE_LOG                    error, warn, info, debug or trace [default: info]
+  SLUICE_METRICS                true: prints metrics, in CloudWatch's embedded format [default: false]
   NO_COLOR                      if set, nothing is printed in colour";
 
 const GRAPH_ENVIRONMENT: &str = "Environment:

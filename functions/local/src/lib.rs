@@ -22,7 +22,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use cli::{Cli, Command};
-use sluice_lambda::{LogLevel, ours_at};
+use sluice_lambda::{LogLevel, only_metrics, ours_at};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -88,6 +88,8 @@ fn init_logs(vars: &BTreeMap<String, String>) {
         .with_ansi(std::io::stderr().is_terminal() && !vars.contains_key("NO_COLOR"))
         .with_target(false)
         .with_filter(shown);
+    // Not among what people read, and not unless it is asked for.
+    let asked = vars.get("SLUICE_METRICS").is_some_and(|asked| asked.trim() == "true");
     // The only error is that there is a subscriber already.
-    let _ = tracing_subscriber::registry().with(lines).try_init();
+    let _ = tracing_subscriber::registry().with(lines).with(asked.then(|| only_metrics(vars))).try_init();
 }

@@ -10,7 +10,7 @@ use sluice_domain::Policy;
 use sluice_domain::pace::{Lane, Paced};
 use sluice_hcp::digest::Digester;
 use sluice_hcp_client::{Client, Settings, SettingsError};
-use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, api_requests_per_second, policy};
+use sluice_lambda::{Env, InvalidConfig, Measured, SecretRef, TfeAddress, api_requests_per_second, policy};
 
 use crate::{Creator, WATCH_MS};
 
@@ -75,7 +75,9 @@ pub enum StartError {
 }
 
 /// The creator as the environment has it. Nothing is sent, unless a secret has to be fetched.
-pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Creator<Table, Paced<Client, TablePace>>, StartError> {
+pub async fn connect(
+    vars: &BTreeMap<String, String>,
+) -> Result<Creator<Table, Paced<Client, Measured<TablePace>>>, StartError> {
     let config = Config::from_env(vars)?;
     let store = Table::connect(vars, &config.table)?;
     let ca_bundle = config.ca_bundle.map(std::fs::read).transpose().map_err(StartError::CaBundle)?;
@@ -84,7 +86,7 @@ pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Creator<Table, P
     let digester = Digester::new(&SecretSlice::default());
     let address = config.terraform.url.parse().map_err(|_| SettingsError::Address)?;
     let client = Client::new(Settings { ca_bundle, ..Settings::new(address, token, digester) })?;
-    let pace = TablePace::new(store.clone(), config.api_requests_per_second);
+    let pace = Measured::new(TablePace::new(store.clone(), config.api_requests_per_second));
     let terraform = Paced::new(Arc::new(client), Arc::new(pace), Lane::Work);
     Ok(Creator { store, terraform, policy: config.policy, watch_ms: WATCH_MS })
 }

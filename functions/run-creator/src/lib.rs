@@ -17,9 +17,9 @@ use sluice_domain::{
 };
 use sluice_hcp_client::Client;
 use sluice_lambda::batch::{self, BatchResponse, StreamEvent};
-use sluice_lambda::now;
-use sluice_lambda::work::{ATTEMPTS_MAX, Failed, Next, conclude, given_up};
-use tracing::info;
+use sluice_lambda::work::{self, ATTEMPTS_MAX, Failed, Next, conclude, given_up};
+use sluice_lambda::{Measured, metrics, now};
+use tracing::{Instrument, info};
 
 use budgets::Held;
 
@@ -83,7 +83,10 @@ impl Classify for CreateError {
 }
 
 /// Does the works that a batch rings for. A record that is none of this queue's work is passed over.
-pub async fn handle_batch(creator: Arc<Creator<Table, Paced<Client, TablePace>>>, event: StreamEvent) -> BatchResponse {
+pub async fn handle_batch(
+    creator: Arc<Creator<Table, Paced<Client, Measured<TablePace>>>>,
+    event: StreamEvent,
+) -> BatchResponse {
     batch::each(&event, |record| {
         let key = work_key(&record.pk, &record.sk).filter(|key| key.queue() == Queue::Create)?;
         let creator = creator.clone();
@@ -98,8 +101,20 @@ where
     S: FactStore + Worklist + Tallies,
     T: Runs,
 {
+    work(creator, key, now).instrument(work::span(key)).await
+}
+
+async fn work<S, T>(creator: &Creator<S, T>, key: &WorkKey, now: Timestamp) -> Result<(), StoreError>
+where
+    S: FactStore + Worklist + Tallies,
+    T: Runs,
+{
     let Some(claimed) = creator.store.claim(key, now, LEASE_MS).await? else { return Ok(()) };
     let (WorkKey::Create(workspace), Task::Create(order)) = (key, &claimed.task) else { return Ok(()) };
+    work::attempting(&claimed);
+    if let Some(trace) = order.trace() {
+        work::traced(&trace);
+    }
     let result = match Box::pin(creator.create(workspace, &claimed, order, now)).await {
         Ok(Made::Held(held)) => return creator.hold(workspace, &claimed, held, now).await,
         Ok(Made::Run) => Ok(true),
@@ -175,7 +190,8 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
             }
         };
         let id = found.id;
-        info!(workspace.id = %id, run.id = %run.run, "created {} in {}", run.run, workspace.short());
+        work::about_run(&run.run);
+        info!(workspace_id = %id, "created {} in {}", run.run, workspace.short());
         let report = RunReport {
             workspace: workspace.clone(),
             workspace_id: id,
@@ -187,6 +203,7 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
         };
         // From here on the run exists, so whatever fails, the next attempt must look for it.
         self.record(&report, order, now).await.map_err(|error| Failed { error: error.into(), tried: true })?;
+        count(order, report.created_at);
         Ok(Made::Run)
     }
 
@@ -276,6 +293,14 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
             }
         }
     }
+}
+
+/// A run is created and on record. How long after the change that is: the longest of a wave is that of its last run.
+fn count(order: &Order, created_at: Timestamp) {
+    let wave = order.wave.as_ref();
+    let after = wave.and_then(|wave| wave.began_at).map(|began_at| metrics::seconds(created_at.since_ms(began_at)));
+    let depth = wave.map(|wave| wave.depth);
+    info!(target: metrics::TARGET, RunsCreated = 1, ApplyToLastRunSeconds = after, depth = depth);
 }
 
 /// Whether nobody else has seen to what was ordered, and it was not decided otherwise since. Where no run could be

@@ -92,7 +92,7 @@ where
             Err(StoreError::Conflict) if conflicts < CONFLICTS_MAX => conflicts += 1,
             written => {
                 written?;
-                info!(task_result.id = %result, check = %check, "check {check} of {result} says {}", report.status);
+                info!(task_result = %result, check = %check, "check {check} of {result} says {}", report.status);
                 return Ok(());
             }
         }
@@ -132,10 +132,10 @@ pub(crate) fn refused(result: &TaskResultId, check: &CheckName, refusal: &Refusa
         Refusal::Over => StatusCode::CONFLICT,
         Refusal::Malformed(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::Store(store) => {
-            error!(task_result.id = %result, check = %check, "could not take what check {check} of {result} says: {why}");
+            error!(task_result = %result, check = %check, "could not take what check {check} of {result} says: {why}");
             return not_taken(store.fault());
         }
     };
-    warn!(task_result.id = %result, check = %check, status = status.as_u16(), "refused what check {check} of {result} says: {why}");
+    warn!(task_result = %result, check = %check, status = status.as_u16(), "refused what check {check} of {result} says: {why}");
     empty(status)
 }

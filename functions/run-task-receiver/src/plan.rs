@@ -42,16 +42,16 @@ where
     let sealed = match receiver.store.token(result).await {
         Ok(sealed) => sealed,
         Err(error) => {
-            error!(task_result.id = %result, "cannot look up what check {check} of {result} asks for: {}", chain(&error));
+            error!(task_result = %result, "cannot look up what check {check} of {result} asks for: {}", chain(&error));
             return not_taken(error.fault());
         }
     };
     let Some(Ok(token)) = sealed.map(|sealed| receiver.gate.open(result, &sealed)) else {
-        error!(task_result.id = %result, "the access token of {result} is gone or does not open");
+        error!(task_result = %result, "the access token of {result} is gone or does not open");
         return empty(StatusCode::GONE);
     };
     located(receiver, asked, url, &token).await.unwrap_or_else(|error| {
-        warn!(task_result.id = %result, check = %check, "cannot pass on what check {check} of {result} asks for: {}", chain(&error));
+        warn!(task_result = %result, check = %check, "cannot pass on what check {check} of {result} asks for: {}", chain(&error));
         match error {
             FileError::Denied { .. } => empty(StatusCode::NOT_FOUND),
             FileError::TooLarge { .. } => empty(StatusCode::BAD_GATEWAY),

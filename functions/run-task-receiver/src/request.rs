@@ -9,6 +9,7 @@ use sluice_domain::{Classify, Fault, TaskName, Timestamp, chain};
 use sluice_hcp::signature::{Keys, RUN_TASK_HEADER, Rejected, Verified, verify};
 use sluice_hcp::wire::{Asked, Door, MalformedRequest};
 use sluice_lambda::http::{empty, not_taken};
+use sluice_lambda::metrics;
 use tracing::{error, info, warn};
 
 use crate::{Keyring, Receiver};
@@ -131,15 +132,28 @@ fn refused(name: &TaskName, refusal: &Refusal) -> Response<Bytes> {
 }
 
 fn log(request: &TaskRequest, recorded: Recorded) {
-    let TaskRequest { result, run, workspace, stage, task, .. } = request;
+    let TaskRequest { result, run, workspace, workspace_id, stage, task, .. } = request;
+    let (organization, name) = (&workspace.organization, &workspace.name);
     let news = match recorded {
         Recorded::New => "recorded",
         Recorded::Known => "knew already",
     };
     info!(
-        task_result.id = %result,
-        run.id = %run,
-        workspace.id = %request.workspace_id,
+        target: metrics::TARGET,
+        RunTasks = 1,
+        task_result = %result,
+        run = %run,
+        organization = %organization,
+        workspace = name,
+        task = %task
+    );
+    info!(
+        task_result = %result,
+        %run,
+        %organization,
+        workspace = name,
+        %workspace_id,
+        %task,
         "{news} that {task} is asked about {run} of {workspace} at {stage}: {result}"
     );
 }

@@ -16,9 +16,9 @@ use sluice_domain::ports::{GateStore, Heard, StoreError, TaskResults, TerraformE
 use sluice_domain::{Claimed, Classify, Fault, Queue, TaskResultId, Timestamp, WorkKey, backoff_ms, chain};
 use sluice_hcp_client::TaskClient;
 use sluice_lambda::batch::{self, BatchResponse, StreamEvent};
-use sluice_lambda::now;
-use sluice_lambda::work::{Failed, Next, conclude};
-use tracing::{error, info};
+use sluice_lambda::work::{self, Failed, Next, conclude};
+use sluice_lambda::{metrics, now};
+use tracing::{Instrument, error, info};
 
 /// How long a claim lasts, in milliseconds: long enough for some callbacks, and short beside ten minutes of silence.
 pub const LEASE_MS: u64 = 60_000;
@@ -94,8 +94,17 @@ where
     S: GateStore + Worklist,
     T: TaskResults,
 {
+    work(relay, key, now).instrument(work::span(key)).await
+}
+
+async fn work<S, T>(relay: &Relay<S, T>, key: &WorkKey, now: Timestamp) -> Result<(), StoreError>
+where
+    S: GateStore + Worklist,
+    T: TaskResults,
+{
     let WorkKey::Relay(result) = key else { return Ok(()) };
     let Some(claimed) = relay.store.claim(key, now, LEASE_MS).await? else { return Ok(()) };
+    work::attempting(&claimed);
     match relay.tell(result, now).await {
         Err(error) if !matches!(error, RelayError::NoToken) && claimed.attempts < ATTEMPTS_MAX => {
             put_off(&relay.store, &claimed, &error, now).await
@@ -122,7 +131,7 @@ async fn put_off(
             WAIT_MS_MAX
         }
     };
-    info!(work = %work, attempts = claimed.attempts, wait_ms, "will try {work} again: {text}");
+    info!(work = %work, attempt = claimed.attempts, wait_ms, "will try {work} again: {text}");
     store.defer(claimed, now.plus_ms(wait_ms), &text, false).await
 }
 
@@ -230,14 +239,34 @@ fn bare(report: &Report) -> Report {
 fn log(admission: &Admission, report: &Report, state: &State) {
     let request = &admission.request;
     let (result, run, status) = (&request.result, &request.run, report.status);
-    match (&state.end, status) {
-        (Some(SaidEnd::Refused { status: refused, .. }), _) => error!(
-            task_result.id = %result,
-            run.id = %run,
+    let (organization, workspace) = (&request.workspace.organization, &request.workspace.name);
+    if let Some(SaidEnd::Refused { status: refused, .. }) = state.end {
+        info!(
+            target: metrics::TARGET,
+            CallbacksRefused = 1,
+            run = %run,
+            organization = %organization,
+            workspace = workspace,
+            status = refused
+        );
+        error!(
+            task_result = %result,
+            %run,
+            %organization,
+            workspace,
             http.status = refused,
             "HCP Terraform does not want to hear that {result} of {run} is {status}: it answers {refused}"
-        ),
-        (_, ReportStatus::Running) => info!(task_result.id = %result, run.id = %run, "{result} of {run} goes on"),
-        _ => info!(task_result.id = %result, run.id = %run, "{result} of {run} {status}"),
+        );
+        return;
     }
+    info!(
+        target: metrics::TARGET,
+        CallbacksAccepted = 1,
+        run = %run,
+        organization = %organization,
+        workspace = workspace,
+        says = %status
+    );
+    let stands = if status == ReportStatus::Running { "goes on".to_owned() } else { status.to_string() };
+    info!(task_result = %result, %run, %organization, workspace, "{result} of {run} {stands}");
 }

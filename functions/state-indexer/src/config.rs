@@ -10,7 +10,9 @@ use sluice_domain::Policy;
 use sluice_domain::pace::{Lane, Paced};
 use sluice_hcp::digest::Digester;
 use sluice_hcp_client::{Client, Settings, SettingsError};
-use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, api_requests_per_second, interval_ms, policy};
+use sluice_lambda::{
+    Env, InvalidConfig, Measured, SecretRef, TfeAddress, api_requests_per_second, interval_ms, policy,
+};
 
 use crate::{Indexer, SURVEY_MS, WATCH_MS};
 
@@ -83,7 +85,9 @@ pub enum StartError {
 }
 
 /// The indexer as the environment has it. Nothing is sent, unless secrets have to be fetched.
-pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Indexer<Table, Paced<Client, TablePace>>, StartError> {
+pub async fn connect(
+    vars: &BTreeMap<String, String>,
+) -> Result<Indexer<Table, Paced<Client, Measured<TablePace>>>, StartError> {
     let config = Config::from_env(vars)?;
     let store = Table::connect(vars, &config.table)?;
     let ca_bundle = config.ca_bundle.map(std::fs::read).transpose().map_err(StartError::CaBundle)?;
@@ -91,7 +95,7 @@ pub async fn connect(vars: &BTreeMap<String, String>) -> Result<Indexer<Table, P
     let digester = Digester::new(&SecretSlice::from(key.expose_secret().as_bytes().to_vec()));
     let address = config.terraform.url.parse().map_err(|_| SettingsError::Address)?;
     let client = Client::new(Settings { ca_bundle, ..Settings::new(address, token, digester) })?;
-    let pace = TablePace::new(store.clone(), config.api_requests_per_second);
+    let pace = Measured::new(TablePace::new(store.clone(), config.api_requests_per_second));
     let terraform = Paced::new(Arc::new(client), Arc::new(pace), Lane::Work);
     let bulk = terraform.in_lane(Lane::Bulk);
     Ok(Indexer { store, terraform, bulk, policy: config.policy, watch_ms: WATCH_MS, survey_ms: config.survey_ms })

@@ -3,6 +3,7 @@
 //! Every step looks at what is true now, so work that is done twice, late or out of order does no harm.
 
 mod config;
+mod count;
 mod look;
 mod news;
 mod removal;
@@ -19,8 +20,9 @@ use sluice_domain::reach::ReachError;
 use sluice_domain::{Claimed, Classify, Fault, Policy, Queue, Task, Timestamp, WorkKey};
 use sluice_hcp_client::Client;
 use sluice_lambda::batch::{self, BatchResponse, StreamEvent};
-use sluice_lambda::now;
-use sluice_lambda::work::{ATTEMPTS_MAX, Failed, Next, conclude};
+use sluice_lambda::work::{self, ATTEMPTS_MAX, Failed, Next, conclude};
+use sluice_lambda::{Measured, now};
+use tracing::Instrument;
 
 /// How long a claim lasts, in milliseconds: as long as the function may run.
 pub const LEASE_MS: u64 = 120_000;
@@ -93,7 +95,10 @@ impl From<ReachError> for IndexError {
 }
 
 /// Does the works that a batch rings for. A record that is none of this queue's work is passed over.
-pub async fn handle_batch(indexer: Arc<Indexer<Table, Paced<Client, TablePace>>>, event: StreamEvent) -> BatchResponse {
+pub async fn handle_batch(
+    indexer: Arc<Indexer<Table, Paced<Client, Measured<TablePace>>>>,
+    event: StreamEvent,
+) -> BatchResponse {
     batch::each(&event, |record| {
         let key = work_key(&record.pk, &record.sk).filter(|key| matches!(key.queue(), Queue::Index | Queue::Bulk))?;
         let indexer = indexer.clone();
@@ -108,7 +113,16 @@ where
     S: FactStore + Worklist + Inbox + Tallies,
     T: States,
 {
+    work(indexer, key, now).instrument(work::span(key)).await
+}
+
+async fn work<S, T>(indexer: &Indexer<S, T>, key: &WorkKey, now: Timestamp) -> Result<(), StoreError>
+where
+    S: FactStore + Worklist + Inbox + Tallies,
+    T: States,
+{
     let Some(claimed) = indexer.store.claim(key, now, LEASE_MS).await? else { return Ok(()) };
+    work::attempting(&claimed);
     let result = indexer.perform(&claimed, now).await.map_err(|error| Failed { error, tried: false });
     conclude(&indexer.store, &claimed, result, now).await
 }

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use sluice_domain::ports::{FactStore, Inbox, Known, States, StoreError, Tallies, Write};
 use sluice_domain::reach::with_ancestors;
 use sluice_domain::{
-    ActiveRun, Decision, Facts, Graph, Order, Planned, Refusal, RunReport, Standing, Timestamp, Verdict, Workspace,
-    decide,
+    ActiveRun, Decision, Facts, Graph, Order, Planned, Refusal, RunReport, Standing, Timestamp, Verdict, Wave,
+    Workspace, decide,
 };
-use sluice_lambda::work::Next;
+use sluice_lambda::work::{self, Next};
+use tracing::field::display;
 use tracing::info;
 
+use crate::count::Looked;
 use crate::{CONFLICTS_MAX, IndexError, Indexer, retrying};
 
 /// The shortest wait before a workspace is looked at again though nothing was heard, in milliseconds.
@@ -116,6 +118,12 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         let facts = known.iter_mut().map(|(name, known)| (name.clone(), std::mem::take(&mut known.facts))).collect();
         let graph = Graph::new(facts);
         let decisions = decide(&graph, &self.policy, now);
+        if let Some(state) = graph.number(root).and_then(|number| graph.facts(number).state.as_ref()) {
+            work::traced(&state.trace(root));
+        }
+        if targets.contains(root) {
+            Looked { root, targets, graph: &graph, decisions: &decisions, known: &known, now }.count();
+        }
         let mut moved = BTreeSet::new();
         let mut failed = None;
         for target in targets {
@@ -125,7 +133,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
             let writes = case.writes(self.policy.person_wait_ms);
             match self.store.commit(&writes).await {
                 Ok(()) if writes.is_empty() => {}
-                Ok(()) => info!(verdict = decision.verdict.word(), "{}: {decision}", target.short()),
+                Ok(()) => log(target, decision, &graph),
                 Err(StoreError::Conflict) => drop(moved.insert(target.clone())),
                 // What cannot be written about one must not keep the others.
                 Err(error) => failed = failed.or(Some(error)),
@@ -136,6 +144,19 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
             None => Ok(moved),
         }
     }
+}
+
+fn log(target: &Workspace, decision: &Decision, graph: &Graph) {
+    // Where it has no wave of its own, the trace is that of the look.
+    let trace = Wave::of(decision, graph).map(|wave| display(wave.trace()));
+    info!(
+        verdict = decision.verdict.word(),
+        organization = %target.organization,
+        workspace = target.name,
+        trace,
+        "{}: {decision}",
+        target.short()
+    );
 }
 
 /// One workspace that was decided about.

@@ -6,7 +6,7 @@ use sluice_domain::ports::{FactStore, Inbox, Known, StateVersion, States, Tallie
 use sluice_domain::{
     Autonomy, Budgets, Claimed, Classify, Facts, Findings, RunReport, Seen, Standing, StateFacts, Timestamp, Workspace,
 };
-use sluice_lambda::work::{ATTEMPTS_MAX, Next, given_up};
+use sluice_lambda::work::{self, ATTEMPTS_MAX, Next, given_up};
 use tracing::info;
 
 use crate::{IndexError, Indexer, retrying};
@@ -85,6 +85,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
     /// Whether `report` was news.
     async fn hear(&self, report: &RunReport, now: Timestamp) -> Result<bool, IndexError> {
         let Known { mut facts, version, order, .. } = self.store.known_one(&report.workspace).await?;
+        work::traced(&report.trace(order.as_ref()));
         let before = facts.active.clone();
         facts.hear(report, order.as_ref());
         if facts.active == before {
@@ -142,6 +143,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
             return retrying!(self.fold(report, None, Asks::Yes, now).await);
         }
         let known = self.store.known_one(&report.workspace).await?;
+        work::traced(&report.trace(known.order.as_ref()));
         let Some(state) = self.terraform.current_state(&report.workspace_id).await? else {
             if !self.is_gone(&report.workspace, &report.workspace_id).await? {
                 return self.end_without_state(claimed, report, &known.facts, now).await;
@@ -220,6 +222,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
             // Nothing is known of the workspace, perhaps as it was removed, and there is nothing to learn.
             return Ok(Next::Done);
         }
+        work::traced(&report.trace(order.as_ref()));
         let learned = learned.filter(|(state, _)| is_newer(state, &before));
         let mut producers = self.producers(workspace, &before, learned.as_ref()).await?;
         let (seen, copies) = self.seen(report, &before, learned.as_ref(), &producers, asks).await?;
@@ -233,6 +236,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
         producers.insert(workspace.clone(), facts.clone());
         facts.end(workspace, report, order.as_ref(), &producers, seen, now);
         self.write(workspace, &before, facts, version, now, true).await?;
+        info!(standing = %report.standing, "took in that {} of {workspace} is {}", report.run, report.standing);
         Ok(Next::Done)
     }
 
@@ -336,7 +340,7 @@ pub(crate) async fn read(
     }
     let findings = terraform.read_state(workspace, &state).await?;
     info!(
-        state_version.id = %state.facts.version,
+        state_version = %state.facts.version,
         "read the state of {workspace}: {} outputs, reads {} workspaces",
         findings.outputs.len(), findings.producers.as_ref().map_or(0, BTreeMap::len)
     );

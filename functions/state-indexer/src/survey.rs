@@ -11,7 +11,7 @@ use sluice_domain::{
     Autonomy, Classify, Facts, Fault, Findings, Host, Organization, Reading, RunReport, Standing, StateFacts,
     StateVersionId, Survey, SurveyScope, Timestamp, Verdict, Workspace, chain,
 };
-use sluice_lambda::work::Next;
+use sluice_lambda::work::{self, Next};
 use tracing::{info, warn};
 
 use crate::news::{Copies, Learned, copies_of, is_newer, read};
@@ -151,6 +151,7 @@ impl<S: FactStore + Inbox + Tallies, T: States> Indexer<S, T> {
             return Ok(Next::Done);
         }
         let version = state.facts.version.clone();
+        work::traced(&state.facts.trace(workspace));
         let learned = match read(&self.bulk, workspace, &known.facts, state).await {
             Err(error) if error.fault() == Fault::Permanent => {
                 retrying!(self.mark_unreadable(workspace, reading, &version).await)?;

@@ -7,7 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Autonomy, Digest, Heeded, RunId, Standing, StateVersionId, Taught, Timestamp, Wave, Workspace, WorkspaceId, size,
+    Autonomy, Digest, Heeded, RunId, Standing, StateVersionId, Taught, Timestamp, Trace, Wave, Workspace, WorkspaceId,
+    size,
 };
 
 /// Digests of outputs by name.
@@ -73,9 +74,12 @@ pub struct StateFacts {
     /// It holds neither outputs nor resources: what a destroy leaves behind.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub destroyed: bool,
-    /// When it was learned of, by our own clock.
+    /// When its outputs were learned of, by our own clock: with an earlier state version, if that had the same.
     #[serde(default, skip_serializing_if = "never")]
     pub learned_at: Timestamp,
+    /// When this very state version was taken in, by our own clock.
+    #[serde(default, skip_serializing_if = "never")]
+    pub taken_in_at: Timestamp,
     /// It was there when the organization was first read, and makes nobody stale.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub baseline: bool,
@@ -96,6 +100,7 @@ impl StateFacts {
             created_at,
             destroyed: false,
             learned_at: Timestamp::default(),
+            taken_in_at: Timestamp::default(),
             baseline: false,
             wave: None,
         }
@@ -106,7 +111,23 @@ impl StateFacts {
     pub fn wave_below(&self, workspace: &Workspace) -> Wave {
         match &self.wave {
             Some(wave) => Wave { depth: wave.depth.saturating_add(1), ..wave.clone() },
-            None => Wave { root: workspace.clone(), origin: self.version.clone(), depth: 1 },
+            None => Wave {
+                root: workspace.clone(),
+                origin: self.version.clone(),
+                depth: 1,
+                trace: Some(self.trace(workspace)),
+                began_at: Some(self.created_at),
+            },
+        }
+    }
+
+    /// The trace of the wave that this state of `workspace` is part of, or would begin.
+    #[must_use]
+    pub fn trace(&self, workspace: &Workspace) -> Trace {
+        match (&self.wave, &self.run) {
+            (Some(wave), _) => wave.trace(),
+            (None, Some(run)) => Trace::of_run(&workspace.host, run),
+            (None, None) => Trace::of_state(&workspace.host, &self.version),
         }
     }
 }

@@ -175,7 +175,7 @@ impl Facts {
         // What did not change was not learned just now, and is as old as it was.
         let learned_at = before.map_or(now, |before| before.learned_at);
         let baseline = state.baseline || before.is_some_and(|before| before.baseline);
-        self.state = Some(StateFacts { lineage, destroyed, learned_at, baseline, ..state });
+        self.state = Some(StateFacts { lineage, destroyed, learned_at, taken_in_at: now, baseline, ..state });
         self.outputs = outputs;
         let mut reads = producers.unwrap_or_default();
         for (name, edge) in &mut self.producers {

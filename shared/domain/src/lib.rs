@@ -25,6 +25,7 @@ mod run;
 mod secret;
 mod size;
 mod time;
+mod trace;
 mod verdict;
 mod work;
 
@@ -43,5 +44,6 @@ pub use policy::{AfterFailure, Autonomy, AutonomyRules, Budgets, InvalidRule, Po
 pub use run::{RunReport, Standing};
 pub use secret::SecretRef;
 pub use time::Timestamp;
+pub use trace::Trace;
 pub use verdict::{Cause, Decision, Verdict};
 pub use work::{Claimed, Marker, Order, Queue, Reading, RunKind, Survey, SurveyScope, Task, Wave, WorkKey};

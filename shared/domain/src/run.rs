@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Marker, RunId, Timestamp, Workspace, WorkspaceId};
+use crate::{Marker, Order, RunId, Timestamp, Trace, Workspace, WorkspaceId};
 
 /// Where a run stands, coarse enough to decide on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -93,4 +93,13 @@ pub struct RunReport {
     /// The marker in its message, if Sluice created it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marker: Option<Marker>,
+}
+
+impl RunReport {
+    /// The trace of the wave that the run is part of, or would begin. `order` is what Sluice ordered last.
+    #[must_use]
+    pub fn trace(&self, order: Option<&Order>) -> Trace {
+        let ours = order.filter(|order| order.made(self)).and_then(Order::trace);
+        ours.unwrap_or_else(|| Trace::of_run(&self.workspace.host, &self.run))
+    }
 }

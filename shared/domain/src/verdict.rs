@@ -142,6 +142,14 @@ impl Verdict {
     }
 }
 
+impl Decision {
+    /// Whether an output of `producer` is among its causes.
+    #[must_use]
+    pub fn is_because_of(&self, producer: &Workspace) -> bool {
+        self.causes.iter().any(|cause| cause.producer == *producer)
+    }
+}
+
 impl fmt::Display for Decision {
     /// The reason as a sentence without its subject: "waits for acme/network, which is not settled".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

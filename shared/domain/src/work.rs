@@ -11,6 +11,7 @@ use crate::names::{CheckName, Host, Organization, RunId, StateVersionId, TaskRes
 use crate::policy::Autonomy;
 use crate::run::RunReport;
 use crate::time::Timestamp;
+use crate::trace::{Trace, last_bracket};
 use crate::verdict::{Cause, Decision, Verdict};
 
 /// Which function serves the work.
@@ -241,6 +242,32 @@ pub struct Wave {
     pub origin: StateVersionId,
     /// How many steps below the root.
     pub depth: u32,
+    /// The id by which it is found again; unknown of waves from before they had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
+    /// When that state version was written, by HCP Terraform's clock; unknown likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<Timestamp>,
+}
+
+impl Wave {
+    /// The wave that reaches a workspace by what was decided about it; of several, the one that has come furthest.
+    #[must_use]
+    pub fn of(decision: &Decision, graph: &Graph) -> Option<Self> {
+        causing(decision, graph).map(|(producer, state)| state.wave_below(producer)).max_by_key(|wave| wave.depth)
+    }
+
+    /// The id by which it is found again.
+    #[must_use]
+    pub fn trace(&self) -> Trace {
+        self.trace.clone().unwrap_or_else(|| Trace::of_state(&self.root.host, &self.origin))
+    }
+}
+
+/// The states that a decision was made because of, with their workspaces.
+fn causing<'a>(decision: &'a Decision, graph: &'a Graph) -> impl Iterator<Item = (&'a Workspace, &'a StateFacts)> {
+    let state = |producer| graph.facts(graph.number(producer)?).state.as_ref();
+    decision.causes.iter().filter_map(move |cause| Some((&cause.producer, state(&cause.producer)?)))
 }
 
 impl Order {
@@ -254,18 +281,14 @@ impl Order {
         };
         let inputs = decision.inputs?;
         // The state versions go into the marker, as the same values coming back later are another change.
-        let states: Vec<(&Workspace, &StateFacts)> = decision
-            .causes
-            .iter()
-            .filter_map(|cause| Some((&cause.producer, graph.facts(graph.number(&cause.producer)?).state.as_ref()?)))
-            .collect();
-        let newest = states.iter().map(|(_, state)| state.created_at).max().unwrap_or_default();
+        let states: Vec<&StateFacts> = causing(decision, graph).map(|(_, state)| state).collect();
+        let newest = states.iter().map(|state| state.created_at).max().unwrap_or_default();
         let (name, key) = (workspace.to_string(), inputs.to_string());
-        let versions = states.iter().map(|(_, state)| state.version.as_str());
+        let versions = states.iter().map(|state| state.version.as_str());
         let only = (kind == RunKind::PlanOnly).then_some("plan only");
         let digest = of_texts([name.as_str(), key.as_str()].into_iter().chain(versions).chain(only)).to_string();
         let marker = Marker(format!("{MARKER_PREFIX}{}", &digest[..MARKER_DIGITS]));
-        let wave = states.iter().map(|(producer, state)| state.wave_below(producer)).max_by_key(|wave| wave.depth);
+        let wave = Wave::of(decision, graph);
         Some(Self { inputs, marker, causes: decision.causes.clone(), kind, wave, newest, decided_at: now })
     }
 
@@ -276,12 +299,19 @@ impl Order {
         report.marker.as_ref() == Some(&self.marker)
     }
 
-    /// The message of the run: who caused it, in people's words, then the marker.
+    /// The trace of the wave that the run is part of.
+    #[must_use]
+    pub fn trace(&self) -> Option<Trace> {
+        self.wave.as_ref().map(Wave::trace)
+    }
+
+    /// The message of the run: who caused it, in people's words, then the marker, then the trace.
     #[must_use]
     pub fn message(&self) -> String {
         let names: Vec<String> = self.causes.iter().take(5).map(|cause| cause.producer.short()).collect();
         let more = if self.causes.len() > 5 { " and others" } else { "" };
-        format!("Outputs changed in {}{more} [{}]", names.join(", "), self.marker)
+        let trace = self.trace().map_or_else(String::new, |trace| format!(" {}", trace.bracket()));
+        format!("Outputs changed in {}{more} [{}]{trace}", names.join(", "), self.marker)
     }
 }
 
@@ -308,10 +338,12 @@ const MARKER_PREFIX: &str = "sluice-";
 const MARKER_DIGITS: usize = 16;
 
 impl Marker {
-    /// The marker that a run's message ends with, if Sluice wrote it.
+    /// The marker that a run's message ends with but for the trace, if Sluice wrote it.
     #[must_use]
     pub fn in_message(message: &str) -> Option<Self> {
-        let (_, marker) = message.trim_end().strip_suffix(']')?.rsplit_once('[')?;
+        let (before, last) = last_bracket(message)?;
+        let traced = Trace::in_bracket(last).is_some();
+        let marker = if traced { last_bracket(before)?.1 } else { last };
         let digits = marker.strip_prefix(MARKER_PREFIX)?;
         let hex = digits.len() == MARKER_DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
         hex.then(|| Self(marker.to_owned()))
@@ -325,24 +357,4 @@ impl fmt::Display for Marker {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_marker_is_found_at_the_end_of_our_own_messages_only() {
-        let order = Order {
-            inputs: InputsKey("00112233445566778899aabbccddeeff".parse().unwrap()),
-            marker: Marker("sluice-0011223344556677".into()),
-            causes: Vec::new(),
-            kind: RunKind::Apply,
-            wave: None,
-            newest: Timestamp(0),
-            decided_at: Timestamp(0),
-        };
-        assert_eq!(Marker::in_message(&order.message()), Some(order.marker));
-        for message in ["", "]", "[sluice-]", "[sluice-00112233445566778]", "about [sluice-0011223344556677] and more"]
-        {
-            assert_eq!(Marker::in_message(message), None, "{message}");
-        }
-    }
-}
+mod tests;

@@ -8,9 +8,10 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Deserializer, Serialize};
 use sluice_domain::{Classify, Fault, Timestamp, chain};
 use tokio::task::{Id, JoinError, JoinSet};
-use tracing::{error, warn};
+use tracing::{Instrument, error, info, warn};
 
 use crate::clock::now;
+use crate::metrics;
 
 /// Most works of a batch under way at once, where they do something.
 const WORKS_AT_ONCE: usize = 8;
@@ -85,7 +86,9 @@ where
         let late = event.deadline.is_some_and(|deadline| now().plus_ms(least_ms) > deadline);
         let free = if late { 0 } else { at_once.saturating_sub(tasks.len()) };
         for (record, work) in waiting.by_ref().take(free) {
-            under_way.insert(tasks.spawn(work).id(), record);
+            record.taken_up();
+            // A task of its own would not know which invocation it is part of.
+            under_way.insert(tasks.spawn(work.in_current_span()).id(), record);
         }
         let Some(ended) = tasks.join_next_with_id().await else { return response };
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
@@ -132,6 +135,29 @@ pub struct StreamRecord {
     pub pk: String,
     /// The item's sort key.
     pub sk: String,
+    /// What it rings for, if it rings.
+    pub rings: Option<Rung>,
+}
+
+/// What a bell is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rung {
+    /// The queue that is rung for.
+    pub queue: String,
+    /// Since when the work is due.
+    pub due_at: Timestamp,
+}
+
+impl StreamRecord {
+    /// Counts how long the work was due before it was taken up. Of work that a bell rang for twice it is counted twice.
+    fn taken_up(&self) {
+        let Some(Rung { queue, due_at }) = &self.rings else { return };
+        let now = now();
+        if *due_at <= now {
+            let age = metrics::seconds(now.since_ms(*due_at));
+            info!(target: metrics::TARGET, WorkAgeSeconds = age, queue = queue.as_str());
+        }
+    }
 }
 
 /// Which records of a batch are to come again. Lambda goes back to the first of them, so the records after it come
@@ -179,6 +205,7 @@ struct WireRecord {
 #[serde(default, rename_all = "PascalCase")]
 struct Change {
     keys: Option<WireKeys>,
+    new_image: Option<WireBell>,
     sequence_number: Option<String>,
 }
 
@@ -187,6 +214,20 @@ struct Change {
 struct WireKeys {
     pk: StringValue,
     sk: StringValue,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireBell {
+    bell: StringValue,
+    due_at: NumberValue,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct NumberValue {
+    #[serde(rename = "N")]
+    number: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -205,7 +246,11 @@ fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StreamReco
 fn record(wire: WireRecord) -> Option<StreamRecord> {
     let change = wire.dynamodb?;
     let keys = change.keys?;
-    Some(StreamRecord { item_identifier: change.sequence_number?, pk: keys.pk.string?, sk: keys.sk.string? })
+    let rings = change.new_image.and_then(|image| {
+        let due_at = Timestamp(image.due_at.number?.parse().ok()?);
+        Some(Rung { queue: image.bell.string?, due_at })
+    });
+    Some(StreamRecord { item_identifier: change.sequence_number?, pk: keys.pk.string?, sk: keys.sk.string?, rings })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::address::TfeAddress;
 use crate::logs::LogLevel;
+use crate::metrics;
 use crate::secret::SecretRef;
 
 /// The process's environment. Variables that are not Unicode are left out.
@@ -81,11 +82,12 @@ pub struct Env<'a> {
 }
 
 impl<'a> Env<'a> {
-    /// A reader of `vars`. It checks `SLUICE_LOG`, which every function has.
+    /// A reader of `vars`. It checks `SLUICE_LOG` and `SLUICE_METRICS`, which every function has.
     #[must_use]
     pub fn new(vars: &'a BTreeMap<String, String>) -> Self {
         let mut env = Self { vars, faults: Vec::new() };
         env.optional::<LogLevel>(LogLevel::VARIABLE);
+        env.optional::<bool>(metrics::VARIABLE);
         env
     }
 

@@ -2,13 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::env::Setting;
+use crate::metrics::{self, Format};
+use crate::work;
+
+mod lines;
+
+pub(crate) use lines::Members;
+use lines::{Lines, to_stdout};
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,27 +51,35 @@ impl Setting for LogLevel {
     }
 }
 
-/// Sends logs to standard output as JSON. Lambda stamps each line with the time, so they carry none of their own.
-/// Does nothing if logs go somewhere already.
+/// Sends logs to standard output as JSON, and metrics too where those are printed. Lambda stamps each line with the time,
+/// so they carry none of their own. Does nothing if logs go somewhere already.
 pub fn init_tracing(vars: &BTreeMap<String, String>) {
-    let level = LogLevel::from_vars(vars).0;
-    let lines = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_target(false)
-        .with_current_span(true)
-        .with_span_list(false)
-        .without_time()
-        .with_filter(ours_at(level));
+    let lines = Lines::new(Some(LogLevel::from_vars(vars).0), Format::from_vars(vars), to_stdout);
+    let wanted = lines.wanted();
     // The only error is that there is a subscriber already.
-    let _ = tracing_subscriber::registry().with(lines).try_init();
+    let _ = tracing_subscriber::registry().with(lines.with_filter(wanted)).try_init();
+}
+
+/// Metrics on standard output and nothing else, for whoever has logs of another kind.
+#[must_use]
+pub fn only_metrics<S>(vars: &BTreeMap<String, String>) -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let lines = Lines::new(None, Some(Format::of_table(vars)), to_stdout);
+    let wanted = lines.wanted();
+    lines.with_filter(wanted)
 }
 
 /// Our own lines from `level` on, and those of libraries from info on: what they trace may be a whole event or a
-/// request's headers, tokens and all.
+/// request's headers, tokens and all. Neither metrics nor what ids are kept in is for people.
 #[must_use]
 pub fn ours_at(level: Level) -> Targets {
-    Targets::new().with_default(level.min(Level::INFO)).with_target("sluice", level)
+    Targets::new()
+        .with_default(level.min(Level::INFO))
+        .with_target("sluice", level)
+        .with_target(metrics::TARGET, LevelFilter::OFF)
+        .with_target(work::TARGET, LevelFilter::OFF)
 }
 
 #[cfg(test)]

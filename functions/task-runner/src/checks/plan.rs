@@ -31,7 +31,7 @@ impl<S: FactStore + Definitions> Checks<S> {
         if request.stage == Stage::PostPlan && !request.speculative {
             // What it teaches is welcome, and no reason to fail somebody's run.
             if let Err(error) = self.teach(request, &findings).await {
-                warn!(run.id = %request.run, "could not keep what the plan of {} teaches: {}", request.run, chain(&error));
+                warn!(run = %request.run, "could not keep what the plan of {} teaches: {}", request.run, chain(&error));
             }
         }
         Ok(findings)
@@ -53,7 +53,7 @@ impl<S: FactStore + Definitions> Checks<S> {
                 Err(StoreError::Conflict) if conflicts < CONFLICTS_MAX => conflicts += 1,
                 written => {
                     written?;
-                    info!(run.id = %run, "the plan of {run} tells what {} uses", workspace.short());
+                    info!(run = %run, "the plan of {run} tells what {} uses", workspace.short());
                     return Ok(());
                 }
             }

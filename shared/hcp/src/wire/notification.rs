@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use sluice_domain::Trace;
 
 use super::heard::Malformed;
 use crate::signature::Verified;
@@ -71,6 +72,12 @@ impl Notification {
         }
         // The error itself may quote the body, which has no place in a log.
         verified.parse().map_err(|error| Malformed::NotJson { line: error.line(), column: error.column() })
+    }
+
+    /// The trace of the wave that the run is part of, if Sluice created it and said so in its message.
+    #[must_use]
+    pub fn trace(&self) -> Option<Trace> {
+        self.run_message.as_deref().and_then(Trace::in_message)
     }
 }
 

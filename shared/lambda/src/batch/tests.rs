@@ -3,7 +3,7 @@ use super::*;
 const BATCH: &str = r#"{"Records":[
     {"eventID":"1","eventName":"INSERT","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":"eu-central-1",
      "dynamodb":{"ApproximateCreationDateTime":1795168980,"Keys":{"pk":{"S":"RUN#h/run-a"},"sk":{"S":"RUN"}},
-                 "NewImage":{"due_at":{"N":"1"}},"SequenceNumber":"111","SizeBytes":26,"StreamViewType":"NEW_IMAGE"},
+                 "NewImage":{"due_at":{"N":"1"},"bell":{"S":"index"}},"SequenceNumber":"111","SizeBytes":26,"StreamViewType":"NEW_IMAGE"},
      "eventSourceARN":"arn:aws:dynamodb:eu-central-1:123456789012:table/sluice/stream/2026-11-20T00:00:00.000"},
     {"eventName":"MODIFY","dynamodb":{"Keys":{"pk":{"S":"WS#h/o/a"},"sk":{"S":"LOOK"}},"SequenceNumber":"222"}},
     {"eventName":"INSERT","dynamodb":{"Keys":{"id":{"N":"1"}},"SequenceNumber":"333"}},
@@ -12,12 +12,15 @@ const BATCH: &str = r#"{"Records":[
 #[test]
 fn a_batch_names_the_items_that_changed() {
     let event: StreamEvent = serde_json::from_str(BATCH).unwrap();
-    let record = |id: &str, pk: &str, sk: &str| StreamRecord {
+    let record = |id: &str, pk: &str, sk: &str, rings| StreamRecord {
         item_identifier: id.to_owned(),
         pk: pk.to_owned(),
         sk: sk.to_owned(),
+        rings,
     };
-    assert_eq!(event.records, [record("111", "RUN#h/run-a", "RUN"), record("222", "WS#h/o/a", "LOOK")]);
+    let rung = Rung { queue: "index".to_owned(), due_at: Timestamp(1) };
+    let expect = [record("111", "RUN#h/run-a", "RUN", Some(rung)), record("222", "WS#h/o/a", "LOOK", None)];
+    assert_eq!(event.records, expect);
 }
 
 #[test]
@@ -51,6 +54,7 @@ async fn failures_until(works: &[&str], deadline: Option<Timestamp>) -> (String,
         item_identifier: number.to_string(),
         pk: "p".to_owned(),
         sk: (*sk).to_owned(),
+        rings: None,
     });
     let event = StreamEvent { records: records.collect(), deadline };
     let done = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
