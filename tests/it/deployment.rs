@@ -2,6 +2,7 @@
 
 mod actions;
 mod costs;
+mod metrics;
 mod module;
 mod permissions;
 mod routes;

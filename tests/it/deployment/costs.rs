@@ -231,14 +231,27 @@ async fn the_store_counts_units_as_dynamodb_does() {
 
 #[tokio::test]
 async fn a_thousand_runs_cost_no_more_than_is_told() {
-    let taken = [settled().await, waves().await, gated().await];
-    for (taken, what) in taken.iter().zip(["settled", "waves with three readers", "a gate with two checks"]) {
-        println!("{}", taken.report(what));
+    let scenes = [
+        ("nothing changes", settled().await, [22_000.0, 30_000.0], 1_100),
+        ("each change has three readers run", waves().await, [24_000.0, 60_000.0], 4_000),
+        ("a run task with two checks is asked about each", gated().await, [40_000.0, 100_000.0], 5_500),
+    ];
+    for (what, taken, [read, written], api) in scenes {
+        let report = taken.report(what);
+        println!("{report}");
+        assert!(taken.read() <= read && taken.written() <= written, "{report}");
+        assert!(taken.api * 1_000 <= api * taken.runs, "{report}");
     }
+}
+
+#[tokio::test]
+async fn a_sweep_that_finds_nothing_costs_a_few_units() {
     let record = record::begin();
     let store = sluice_local::store::Embedded::open(None).await.unwrap();
     let table = record::watched(&store.table, "sweeper");
     record::meter(&record);
     sluice_sweeper::sweep(&table, now()).await.unwrap();
-    println!("a sweep that finds nothing: {:?}", record.lock().unwrap().units["sweeper"]);
+    let units = record.lock().unwrap().units["sweeper"];
+    println!("{units:?}");
+    assert!(units.read <= 4.0 && units.write <= 2.0, "{units:?}");
 }

@@ -69,14 +69,14 @@ const MEANINGS: [Meaning; 12] = [
         unless: "length(local.parameters[name]) == 0",
         resources: "local.parameters[name]",
         condition: "",
-        in_words: ["a secret that is `ssm:`", "the parameters of its own secrets", ""],
+        in_words: ["a secret that is `ssm:`", "the parameters of its secrets", ""],
     },
     Meaning {
         sid: "Secrets",
         unless: "length(local.secrets[name]) == 0",
         resources: "local.secrets[name]",
         condition: "",
-        in_words: ["a secret that is `secretsmanager:`", "its own secrets", ""],
+        in_words: ["a secret that is `secretsmanager:`", "its secrets", ""],
     },
     Meaning {
         sid: "SecretsKeys",
@@ -127,25 +127,33 @@ fn meaning(statement: &Statement) -> [&'static str; 3] {
     *in_words
 }
 
+/// What each role allows with the table and with secrets, and then what else there is, by who has it.
 fn table() -> String {
     let (statements, rows) = (statements(), local("infra/functions.tf", "functions"));
-    let mut text = "| role | actions | on | only with |\n|---|---|---|---|\n".to_owned();
-    for (name, row) in rows.as_object().unwrap() {
-        let mut role = name.as_str();
-        for statement in statements.iter().filter(|statement| statement.applies(row)) {
-            let [with, on, condition] = meaning(statement);
-            let actions: BTreeSet<String> = match statement.sid.as_str() {
-                "Table" => texts(&row["table"]),
-                "DueIndex" => texts(&row["due_index"]),
-                _ => statement.actions.clone(),
-            };
-            let actions = actions.iter().map(|action| format!("`{action}`")).collect::<Vec<_>>().join(", ");
-            let condition = if condition.is_empty() { String::new() } else { format!("; {condition}") };
-            writeln!(text, "| {role} | {actions} | {on}{condition} | {with} |").unwrap();
-            role = "";
-        }
+    let rows = rows.as_object().unwrap();
+    let mut text = "| role | on the table | on its index `due` | secrets |\n|---|---|---|---|\n".to_owned();
+    for (name, row) in rows {
+        let keys = texts(&row["keys"]).into_iter().map(|keys| format!("keys of {keys}"));
+        let secrets = texts(&row["secrets"]).into_iter().map(|secret| format!("`{secret}`")).chain(keys);
+        let secrets = secrets.collect::<Vec<_>>().join(", ");
+        let [table, due] = ["table", "due_index"].map(|field| quoted(&texts(&row[field])));
+        writeln!(text, "| {name} | {table} | {due} | {secrets} |").unwrap();
+    }
+    text += "\n| roles | actions | on | only with |\n|---|---|---|---|\n";
+    for statement in &statements {
+        let [with, on, condition] = meaning(statement);
+        let having: Vec<&str> =
+            rows.iter().filter(|(_, row)| statement.applies(row)).map(|(name, _)| name.as_str()).collect();
+        let roles = if having.len() == rows.len() { "all".to_owned() } else { having.join(", ") };
+        let actions = if statement.is_of_the_table() { "as above".to_owned() } else { quoted(&statement.actions) };
+        let condition = if condition.is_empty() { String::new() } else { format!("; {condition}") };
+        writeln!(text, "| {roles} | {actions} | {on}{condition} | {with} |").unwrap();
     }
     text
+}
+
+fn quoted(actions: &BTreeSet<String>) -> String {
+    actions.iter().map(|action| format!("`{action}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn texts(list: &Value) -> BTreeSet<String> {

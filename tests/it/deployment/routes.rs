@@ -8,9 +8,9 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 use sluice_aws::work_key;
 use sluice_domain::Queue;
-use sluice_lambda::batch::{StreamEvent, StreamRecord};
+use sluice_lambda::batch::StreamEvent;
 use sluice_lambda::now;
-use sluice_local::host::{Functions, Gate};
+use sluice_local::host::Functions;
 use sluice_local::store::Embedded;
 use sluice_tests::hcp::{Hcp, Options};
 
@@ -72,30 +72,40 @@ const WORKS: [(&str, &str); 10] = [
     ("GATE#taskrs-1@guard", "RELAY"),
 ];
 
-/// The functions that want to claim the work of a record, of all that listen to the stream.
-async fn takers(store: &Embedded, hcp: &Hcp, pk: &str, sk: &str) -> BTreeSet<String> {
-    let record = record::begin();
-    let event = || {
-        let record = StreamRecord { item_identifier: "1".to_owned(), pk: pk.to_owned(), sk: sk.to_owned() };
-        StreamEvent { records: vec![record], deadline: None }
-    };
-    let Functions { indexer, creator, gate: Gate { runner, relay, .. }, .. } = build(hcp, &store.table, settings());
-    assert!(sluice_state_indexer::handle_batch(Arc::new(indexer), event()).await.is_complete());
-    assert!(sluice_run_creator::handle_batch(Arc::new(creator), event()).await.is_complete());
-    assert!(sluice_task_runner::handle_batch(Arc::new(runner), event()).await.is_complete());
-    assert!(sluice_run_task_relay::handle_batch(Arc::new(relay), event()).await.is_complete());
-    let kubeconfig = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/kubeconfig.json");
+/// What every function that listens to the stream needs to start.
+fn vars(store: &Embedded) -> BTreeMap<String, String> {
     let mut vars = aws(&store.endpoint);
     for (name, value) in [
         ("WORKSPACE_DEPENDENCIES_TABLE", "sluice"),
+        ("API_TOKEN", "token"),
+        ("SLUICE_DIGEST_KEY", "a key of the tests"),
         ("SLUICE_GATE_KEY", "a gate key of the tests"),
-        ("SLUICE_KUBECONFIG", kubeconfig),
+        ("SLUICE_KUBECONFIG", concat!(env!("CARGO_MANIFEST_DIR"), "/benches/kubeconfig.json")),
     ] {
         vars.insert(name.to_owned(), value.to_owned());
     }
-    let mut jobs = sluice_job_runner::connect(&vars).await.unwrap();
-    jobs.store = watched(&store.table, "job-runner");
-    assert!(sluice_job_runner::handle_batch(Arc::new(jobs), event()).await.is_complete());
+    vars
+}
+
+/// The functions that want to claim the work of a record, of all that listen to the stream.
+async fn takers(store: &Embedded, pk: &str, sk: &str) -> BTreeSet<String> {
+    let record = record::begin();
+    let vars = vars(store);
+    let keys = json!({ "pk": { "S": pk }, "sk": { "S": sk } });
+    let batch = json!({ "Records": [{ "dynamodb": { "Keys": keys, "SequenceNumber": "1" } }] });
+    let batch: StreamEvent = serde_json::from_value(batch).unwrap();
+    macro_rules! hand_to {
+        ($($function:ident: $name:literal),*) => {
+            $(
+                let mut function = $function::connect(&vars).await.unwrap();
+                function.store = watched(&store.table, $name);
+                assert!($function::handle_batch(Arc::new(function), batch.clone()).await.is_complete(), $name);
+            )*
+        };
+    }
+    hand_to!(sluice_state_indexer: "state-indexer", sluice_run_creator: "run-creator");
+    hand_to!(sluice_task_runner: "task-runner", sluice_job_runner: "job-runner");
+    hand_to!(sluice_run_task_relay: "run-task-relay");
     let asked = record.lock().unwrap();
     set(asked.asked.keys())
 }
@@ -103,13 +113,12 @@ async fn takers(store: &Embedded, hcp: &Hcp, pk: &str, sk: &str) -> BTreeSet<Str
 #[tokio::test]
 async fn every_bell_rings_for_the_one_function_that_takes_such_work() {
     let store = Embedded::open(None).await.unwrap();
-    let hcp = Hcp::start(Options::default()).await;
     let mut rung = BTreeSet::new();
     for (pk, sk) in WORKS {
         let queue = work_key(pk, sk).unwrap_or_else(|| panic!("{pk} {sk} is no work")).queue();
         let listening: BTreeSet<String> =
             MODULE.iter().filter(|(_, it)| it.bells.contains(queue.as_str())).map(|(name, _)| name.clone()).collect();
-        assert_eq!(takers(&store, &hcp, pk, sk).await, listening, "{pk} {sk} is in the queue {}", queue.as_str());
+        assert_eq!(takers(&store, pk, sk).await, listening, "{pk} {sk} is in the queue {}", queue.as_str());
         assert_eq!(listening.len(), 1, "{}", queue.as_str());
         rung.insert(queue);
     }

@@ -36,7 +36,11 @@ pub fn functions() -> Functions {
         let deployed = Function {
             timeout_seconds: function["Timeout"].as_u64().unwrap(),
             memory_mb: function["MemorySize"].as_u64().unwrap(),
-            variables: function["Environment"]["Variables"].as_object().unwrap().keys().cloned().collect(),
+            variables: [&template["Globals"]["Function"], function]
+                .into_iter()
+                .filter_map(|it| it["Environment"]["Variables"].as_object())
+                .flat_map(|variables| variables.keys().cloned())
+                .collect(),
             table: of(&table),
             due_index: of(&due),
             besides: besides.map(|it| (it["Sid"].as_str().unwrap().to_owned(), texts(&it["Action"]))).collect(),
