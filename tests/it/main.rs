@@ -10,6 +10,7 @@ mod context;
 mod day_one;
 mod dead;
 mod doctor;
+mod deployment;
 mod gate;
 mod gate_foreign;
 mod hcp_client;

@@ -1,5 +1,7 @@
 //! A world to test in: a simulated HCP Terraform, an embedded table, and every function in one host, over real HTTP.
 
+pub mod record;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,6 +20,7 @@ use sluice_local::cluster::AnyCluster;
 use sluice_local::functions::{GateParts, Parts, functions};
 use sluice_local::host::{self, Functions};
 use sluice_local::store::Embedded;
+use sluice_notification_receiver::Receiver;
 use sluice_task_runner::Settings as ChecksSettings;
 use sluice_tests::hcp::{Hcp, Options, Output, Read, RunOptions, RunStatus, RunView, WorkspaceSpec};
 use tokio::net::TcpListener;
@@ -67,11 +70,30 @@ impl Default for Settings {
     }
 }
 
-/// The functions' parts for `hcp` and `table`.
+/// The functions for `hcp` and `table`. Each has the table by way of a client of its own, which notes what it asks.
 pub fn build(hcp: &Hcp, table: &Table, settings: Settings) -> Functions {
+    let of = |function: &'static str| record::watched(table, function);
+    let creator = functions(parts(hcp, of("run-creator"), settings.clone())).unwrap().creator;
+    let mut built = functions(parts(hcp, of("state-indexer"), settings)).unwrap();
+    let host = built.terraform.clone();
+    built.receiver = Receiver::new(of("notification-receiver"), Keys::new(&[SecretString::from(TOKEN)]), host);
+    built.creator = creator;
+    built.gate.receiver.store = of("run-task-receiver");
+    built.gate.runner.store = of("task-runner");
+    built.gate.runner.executor.store = of("task-runner");
+    built.gate.job_runner.store = of("job-runner");
+    built.gate.job_runner.executor.store = of("job-runner");
+    built.gate.relay.store = of("run-task-relay");
+    built.context.store = of("context-api");
+    // The host itself looks for what is due, and is no function.
+    built.table = table.clone();
+    built
+}
+
+fn parts(hcp: &Hcp, table: Table, settings: Settings) -> Parts {
     let policy = settings.policy.clone();
-    functions(Parts {
-        table: table.clone(),
+    Parts {
+        table,
         digest_key: SecretSlice::from(b"a key of the tests".to_vec()),
         terraform: TfeAddress { url: hcp.address(), host: hcp.host().parse().unwrap() },
         api_token: SecretString::from(hcp.token()),
@@ -89,8 +111,7 @@ pub fn build(hcp: &Hcp, table: &Table, settings: Settings) -> Functions {
             cluster: settings.cluster.map_or(AnyCluster::None, AnyCluster::Kubernetes),
         },
         operators: Operators::new(&OPERATORS.map(SecretString::from)),
-    })
-    .unwrap()
+    }
 }
 
 /// A workspace that reads the output `id` of each of `reads`, and puts out an `id` that follows from them.

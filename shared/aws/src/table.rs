@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Intercept;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use sluice_domain::ports::StoreError;
@@ -30,6 +31,14 @@ impl Table {
     /// sent: a Lambda function's init makes no call.
     pub fn connect(vars: &BTreeMap<String, String>, name: &str) -> Result<Self, ConnectError> {
         Ok(Self::new(client(vars)?, name))
+    }
+
+    /// The same table, with `watcher` told of every request before it is sent and of every answer: how tests learn what
+    /// a function really asks, and refuse what its role would not allow.
+    #[must_use]
+    pub fn watched(&self, watcher: impl Intercept + 'static) -> Self {
+        let config = self.client.config().to_builder().interceptor(watcher).build();
+        Self::new(Client::from_conf(config), self.name.clone())
     }
 
     /// Whether the table is there and answers, for health checks.
