@@ -21,6 +21,7 @@ mod task_runner;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use emulator::free_address;
 use serde_json::Value;
 use sluice_domain::{Facts, RunReport, Standing, Timestamp, Workspace};
 use sluice_local::store::Embedded;

@@ -7,6 +7,7 @@ mod budgets;
 mod command;
 mod context;
 mod day_one;
+mod deployed;
 mod gate;
 mod gate_foreign;
 mod hcp_client;

@@ -49,7 +49,7 @@ impl Emulated {
 }
 
 /// An address that was free a moment ago.
-pub(super) fn free_address() -> String {
+pub fn free_address() -> String {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 

@@ -1,0 +1,72 @@
+//! Terraform, with the provider that is on this machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::aws::{KEY_ID, REGION, SECRET_KEY};
+
+/// Says with its exit code that terraform or the provider is missing.
+const MISSING: i32 = 77;
+
+fn infra() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra").canonicalize().unwrap()
+}
+
+/// Whether there is a terraform with the provider; if not, says what a test skips for.
+pub fn is_there() -> bool {
+    let output = Command::new(infra().join("terraform")).arg("version").output().unwrap();
+    if output.status.code() == Some(MISSING) {
+        println!("skipped: {}", String::from_utf8_lossy(&output.stderr).trim());
+    } else {
+        assert!(output.status.success(), "{output:?}");
+    }
+    output.status.success()
+}
+
+/// A configuration of a user's, which calls the module.
+pub struct Terraform {
+    directory: TempDir,
+    endpoint: String,
+}
+
+impl Terraform {
+    /// `settings` are the module's inputs, as HCL takes them.
+    pub fn new(endpoint: &str, settings: &Value) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut inputs = settings.clone();
+        inputs["source"] = infra().to_str().unwrap().into();
+        let root = serde_json::json!({
+            "provider": { "aws": { "region": REGION, "s3_use_path_style": true } },
+            "module": { "sluice": inputs },
+            "output": { "sluice": { "value": "${module.sluice}", "sensitive": true } },
+        });
+        fs::write(directory.path().join("main.tf.json"), root.to_string()).unwrap();
+        Self { directory, endpoint: endpoint.to_owned() }
+    }
+
+    /// What it knows of the world, as text.
+    pub fn state(&self) -> String {
+        fs::read_to_string(self.directory.path().join("terraform.tfstate")).unwrap()
+    }
+
+    /// Runs a command that has to succeed, and returns what it printed.
+    pub async fn must(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments).await;
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "terraform {arguments:?}: {}\n{stdout}\n{stderr}", output.status);
+        stdout.into_owned()
+    }
+
+    /// Runs a command, and returns how it ended.
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(infra().join("terraform"));
+        command.args(arguments).current_dir(self.directory.path());
+        command.env("AWS_ENDPOINT_URL", &self.endpoint).env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("AWS_ACCESS_KEY_ID", KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+}
