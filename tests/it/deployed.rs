@@ -30,21 +30,27 @@ async fn the_module_as_applied_brings_waves_and_run_tasks_to_their_end() {
     let Some(mut deployed) = Deployed::apply(WORKSPACES).await else { return };
     answers_at_the_door(&deployed).await;
     deployed.learn().await;
+    deployed.say("every workspace is known");
 
     // What this function held is taken up a minute later at the earliest. Meanwhile the rest goes on.
     run_creator_dies(&deployed).await;
+    deployed.say("run-creator is killed");
     guard_and_wave(&deployed).await;
+    deployed.say("a plan is denied, another one applied");
     state_indexer_is_throttled(&deployed).await;
+    deployed.say("state-indexer was throttled");
     deployed.until_applied("app", 1).await;
+    deployed.say("what run-creator had left is done");
     deployed.rest().await;
     each_ran_once_parents_first(&deployed);
 
     nothing_secret_was_written(&deployed).await;
     let plan = deployed.terraform.run(&["plan", "-detailed-exitcode", "-no-color"]).await;
     assert_eq!(plan.status.code(), Some(0), "it has drifted: {}", String::from_utf8_lossy(&plan.stdout));
+    deployed.say("nothing has drifted");
     deployed.terraform.must(&["destroy", "-auto-approve", "-no-color"]).await;
-    let Deployed { ministack, .. } = deployed;
-    ministack.stop().await;
+    deployed.say("destroyed");
+    deployed.ministack.stop().await;
 }
 
 async fn answers_at_the_door(deployed: &Deployed) {

@@ -86,20 +86,21 @@ impl Owner {
 
     async fn must(&self, service: &str, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Value {
         let what = format!("{method} {path} of {service}");
-        let (status, answer) = self.send(SECRET_KEY, service, method, path, headers, body).await;
+        let owner = Credentials::new(KEY_ID, SECRET_KEY, None, None, "the test");
+        let (status, answer) = self.send(owner, service, method, path, headers, body).await;
         assert!(status.is_success(), "{what}: {status} {answer}");
         serde_json::from_str(&answer).unwrap_or_default()
     }
 
-    /// How the account answers to somebody who has the owner's key id, and not the key.
+    /// How the account answers to somebody whom it does not know.
     pub async fn stranger(&self) -> StatusCode {
-        let path = "/2015-03-31/functions/";
-        self.send("another key", "lambda", Method::GET, path, &[], Vec::new()).await.0
+        let stranger = Credentials::new("AKIDOFNOBODY00000000", SECRET_KEY, None, None, "the test");
+        self.send(stranger, "lambda", Method::GET, "/2015-03-31/functions/", &[], Vec::new()).await.0
     }
 
     async fn send(
         &self,
-        secret_key: &str,
+        caller: Credentials,
         service: &str,
         method: Method,
         path: &str,
@@ -107,7 +108,7 @@ impl Owner {
         body: Vec<u8>,
     ) -> (StatusCode, String) {
         let url = format!("{}{path}", self.endpoint);
-        let identity = Credentials::new(KEY_ID, secret_key, None, None, "the test").into();
+        let identity = caller.into();
         let mut settings = SigningSettings::default();
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         settings.percent_encoding_mode = PercentEncodingMode::Single;

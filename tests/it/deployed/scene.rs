@@ -57,6 +57,7 @@ fn inputs(hcp: &Hcp) -> Value {
     json!({
         "name": NAME,
         "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" },
+        "deletion_protection": false,
         "packages": { "bucket": BUCKET, "prefix": "v1/" },
         "tfe_address": hcp.address(),
         "api_token": kept("api-token"),
@@ -80,6 +81,7 @@ pub struct Deployed {
     table: Table,
     url: String,
     learned: BTreeMap<String, usize>,
+    begun: Timestamp,
 }
 
 impl Deployed {
@@ -92,6 +94,7 @@ impl Deployed {
         if !is_there() {
             return None;
         }
+        let begun = now();
         let hcp = Hcp::start(Options { token: secret("api-token").to_owned(), ..Options::default() }).await;
         add(&hcp, workspaces);
         let ministack = Ministack::start(&program).await;
@@ -105,7 +108,14 @@ impl Deployed {
         let url = reached(&ministack.owner.endpoint, output["url"].as_str().unwrap());
         assert_eq!(output["notifications_url"], json!(format!("{}/notifications", output["url"].as_str().unwrap())));
         hcp.notify_all(&format!("{url}/notifications"), secret("notification-token"));
-        Some(Self { hcp, ministack, terraform, table, url, learned: BTreeMap::new() })
+        let deployed = Self { hcp, ministack, terraform, table, url, learned: BTreeMap::new(), begun };
+        deployed.say("applied");
+        Some(deployed)
+    }
+
+    /// Says how far the test is, to whoever watches it.
+    pub fn say(&self, what: &str) {
+        println!("{:>4} s  {what}", (now().0 - self.begun.0) / 1_000);
     }
 
     /// Has every workspace run once, so that Sluice hears of it. What they do from then on is counted.
