@@ -7,6 +7,7 @@ mod packages;
 mod scene;
 mod terraform;
 
+pub use packages::functions;
 use reqwest::{Method, StatusCode};
 use sluice_tests::hcp::{
     ApiFault, ApiMishap, Enforcement, Route, RunStatus, RunTaskSpec, Stage, TaskResultStatus, TaskResultView,

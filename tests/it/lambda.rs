@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod broken;
 mod context_api;
 mod emulator;
 mod gate;
@@ -13,6 +14,7 @@ mod run_creator;
 mod run_task_receiver;
 mod run_task_relay;
 mod runtime;
+mod samples;
 mod secrets;
 mod stacks;
 mod sweeper;
