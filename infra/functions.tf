@@ -56,8 +56,8 @@ locals {
         SLUICE_LOG                     = lookup(var.settings, "SLUICE_LOG", null)
       }
       table = [
-        "dynamodb:Query", "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:PutItem",
-        "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem",
+        "dynamodb:Query", "dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:DeleteItem",
+        "dynamodb:ConditionCheckItem",
       ]
       due_index = []
       bells     = ["index", "bulk"]
@@ -90,10 +90,7 @@ locals {
         SLUICE_CA_BUNDLE               = lookup(var.settings, "SLUICE_CA_BUNDLE", null)
         SLUICE_LOG                     = lookup(var.settings, "SLUICE_LOG", null)
       }
-      table = [
-        "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:PutItem",
-        "dynamodb:ConditionCheckItem",
-      ]
+      table     = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:PutItem"]
       due_index = []
       bells     = ["create"]
       batch     = { size = 16, parallel = 1 }
@@ -169,10 +166,7 @@ locals {
         SLUICE_CA_BUNDLE             = lookup(var.settings, "SLUICE_CA_BUNDLE", null)
         SLUICE_LOG                   = lookup(var.settings, "SLUICE_LOG", null)
       }
-      table = [
-        "dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem",
-        "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem",
-      ]
+      table     = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
       due_index = []
       bells     = ["check"]
       batch     = { size = 8, parallel = 10 }
@@ -244,7 +238,6 @@ locals {
       }
       table = [
         "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem",
-        "dynamodb:ConditionCheckItem",
       ]
       due_index = []
       bells     = ["job"]
