@@ -61,8 +61,20 @@ impl Terraform {
         stdout.into_owned()
     }
 
+    /// What another apply would change.
+    pub async fn changes(&self) -> Vec<String> {
+        let printed = self.must(&["plan", "-json"]).await;
+        let lines = printed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let changes = lines.filter(|line| line["type"] == "planned_change");
+        let change = |line: Value| {
+            let change = &line["change"];
+            format!("{} {}", change["action"].as_str().unwrap(), change["resource"]["addr"].as_str().unwrap())
+        };
+        changes.map(change).collect()
+    }
+
     /// Runs a command, and returns how it ended.
-    pub async fn run(&self, arguments: &[&str]) -> Output {
+    async fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(infra().join("terraform"));
         command.args(arguments).current_dir(self.directory.path());
         command.env("AWS_ENDPOINT_URL", &self.endpoint).env("AWS_EC2_METADATA_DISABLED", "true");
