@@ -1,0 +1,14 @@
+output "notifications_url" {
+  description = "The URL of notification configurations."
+  value       = module.sluice.notifications_url
+}
+
+output "run_task_urls" {
+  description = "The URLs of run tasks."
+  value       = module.sluice.run_task_urls
+}
+
+output "table_name" {
+  description = "WORKSPACE_DEPENDENCIES_TABLE of the sluice command."
+  value       = module.sluice.table_name
+}
