@@ -4,6 +4,7 @@
 
 mod broken;
 mod context_api;
+mod emulated;
 mod emulator;
 mod gate;
 mod indexer;

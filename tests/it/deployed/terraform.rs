@@ -9,22 +9,24 @@ use tempfile::TempDir;
 
 use super::aws::{KEY_ID, REGION, SECRET_KEY};
 
-/// Says with its exit code that terraform or the provider is missing.
-const MISSING: i32 = 77;
-
 fn infra() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra").canonicalize().unwrap()
 }
 
-/// Whether there is a terraform with the provider; if not, says what a test skips for.
+/// Whether there is a terraform and AWS's provider; if not, says what a test skips for.
 pub fn is_there() -> bool {
-    let output = Command::new(infra().join("terraform")).arg("version").output().unwrap();
-    if output.status.code() == Some(MISSING) {
-        println!("skipped: {}", String::from_utf8_lossy(&output.stderr).trim());
-    } else {
-        assert!(output.status.success(), "{output:?}");
+    let output = |argument| Command::new(infra().join("terraform")).arg(argument).output().unwrap();
+    let version = output("version");
+    if version.status.code() == Some(77) {
+        println!("skipped: {}", String::from_utf8_lossy(&version.stderr).trim());
+        return false;
     }
-    output.status.success()
+    assert!(version.status.success(), "{version:?}");
+    let mirror = output("--mirror").status.success();
+    if !mirror {
+        println!("skipped: no mirror on this machine has the provider hashicorp/aws");
+    }
+    mirror
 }
 
 /// A configuration of a user's, which calls the module.

@@ -78,7 +78,7 @@ async fn a_request_is_recorded_through_every_front_door() {
     let mut lambda = RuntimeApi::start().await;
     let _running = lambda.run(FUNCTION, settings(&store.endpoint));
     let doors_count = doors("", KEY).len();
-    assert_eq!(doors_count, 5);
+    assert_eq!(doors_count, 6);
     for at in 0..doors_count {
         let id = format!("taskrs-EXAMPLE000001{at}");
         let body = request("post-plan").replace("taskrs-EXAMPLE0000001", &id);

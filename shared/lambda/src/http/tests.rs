@@ -40,7 +40,7 @@ fn every_front_door_hands_over_the_same_request() {
         assert_eq!(request.headers().get_all("content-type").iter().count(), 1, "{}", path.display());
         bodies.push(request.into_body());
     }
-    assert_eq!(bodies.len(), 4);
+    assert_eq!(bodies.len(), 5);
     assert!(bodies[0].starts_with(b"{\"payload_version\":1"));
     assert!(bodies.windows(2).all(|two| two[0] == two[1]));
 }
