@@ -67,6 +67,13 @@ impl Ministack {
         fs::read_to_string(self.directory.path().join("log")).unwrap()
     }
 
+    /// A role that does not allow what its function does is the end of a test, and not something to wait for.
+    pub fn nobody_is_denied(&self) {
+        let log = self.log();
+        let denied: Vec<_> = log.lines().filter(|line| is_denial(line)).collect();
+        assert!(denied.is_empty(), "{}", denied.join("\n"));
+    }
+
     /// The processes of a function, or of all.
     pub fn processes(&self, function: Option<&str>) -> Vec<Pid> {
         let named = |environment: &[u8]| {
@@ -101,6 +108,11 @@ impl Ministack {
         assert!(ended.is_ok(), "left over: {:?}; {}", self.processes(None), self.log());
         assert!(TcpStream::connect(&self.address).is_err(), "its port is still open");
     }
+}
+
+/// Whether a line tells that a policy does not allow something.
+pub fn is_denial(line: &str) -> bool {
+    line.contains("AccessDenied") || line.contains("not authorized")
 }
 
 impl Drop for Ministack {

@@ -27,11 +27,12 @@ const BUCKET: &str = "packages";
 pub const NAME: &str = "sluice-east";
 
 /// The secrets, by the names under which Parameter Store keeps them. None may ever be in a log or a state.
-pub const SECRETS: [(&str, &str); 5] = [
+pub const SECRETS: [(&str, &str); 6] = [
     ("api-token", "atlas-e7b1c4-api-secret"),
     ("notification-token", "hmac-5f02d9-notification-secret"),
     ("digest-key", "key-81bb02-digest-secret"),
     ("gate-key", "key-2c90aa-gate-secret"),
+    ("operator-token", "token-94fe21-operator-secret"),
     ("guard", "hmac-b03d77-guard-secret"),
 ];
 
@@ -64,6 +65,7 @@ fn inputs(hcp: &Hcp) -> Value {
         "notification_token": kept("notification-token"),
         "digest_key": kept("digest-key"),
         "gate_key": kept("gate-key"),
+        "operator_token": kept("operator-token"),
         // What is looked for now and then would never let the table come to rest.
         "settings": { "SLUICE_SURVEY_SECONDS": "86400" },
         "tasks": { "guard": {
@@ -132,8 +134,11 @@ impl Deployed {
         format!("{}{path}", self.url)
     }
 
-    pub async fn status(&self, method: Method, path: &str, body: &'static str) -> StatusCode {
-        client().request(method, self.at(path)).body(body).send().await.unwrap().status()
+    /// How the HTTP API answers, to whoever has this token.
+    pub async fn call(&self, method: Method, path: &str, token: &str, body: &'static str) -> (StatusCode, String) {
+        let request = client().request(method, self.at(path)).bearer_auth(token).body(body);
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
     }
 
     /// Changes the output `id` of a workspace, and runs it.
@@ -178,6 +183,7 @@ impl Deployed {
     pub async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let waiting = async {
             while !holds().await {
+                self.ministack.nobody_is_denied();
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
@@ -209,17 +215,18 @@ async fn prepare(owner: &Owner) {
         owner.put_parameter(&format!("/{NAME}/{name}"), value).await;
     }
     owner.create_bucket(BUCKET).await;
-    for function in functions() {
+    let packed = functions().into_iter().map(|function| {
         let key = format!("v1/{function}.zip");
-        let package = tokio::task::spawn_blocking(move || package(&function)).await.unwrap();
-        owner.put_object(BUCKET, &key, package).await;
+        (key, tokio::task::spawn_blocking(move || package(&function)))
+    });
+    for (key, package) in packed.collect::<Vec<_>>() {
+        owner.put_object(BUCKET, &key, package.await.unwrap()).await;
     }
 }
 
 fn owners_vars(owner: &Owner) -> BTreeMap<String, String> {
     let mut vars = crate::lambda::aws(&owner.endpoint);
-    for (name, value) in
-        [("AWS_REGION", REGION), ("AWS_ACCESS_KEY_ID", KEY_ID), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)]
+    for (name, value) in [("AWS_REGION", REGION), ("AWS_ACCESS_KEY_ID", KEY_ID), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)]
     {
         vars.insert(name.to_owned(), value.to_owned());
     }
