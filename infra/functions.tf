@@ -20,6 +20,7 @@ locals {
         NOTIFICATION_TOKEN           = local.secret.notification_token
         SLUICE_ALLOW_UNSIGNED        = lookup(var.settings, "SLUICE_ALLOW_UNSIGNED", null)
         SLUICE_LOG                   = lookup(var.settings, "SLUICE_LOG", null)
+        SLUICE_METRICS               = lookup(var.settings, "SLUICE_METRICS", null)
       }
       table     = ["dynamodb:UpdateItem"]
       due_index = []
@@ -54,6 +55,7 @@ locals {
         SLUICE_SURVEY_SECONDS          = lookup(var.settings, "SLUICE_SURVEY_SECONDS", null)
         SLUICE_CA_BUNDLE               = lookup(var.settings, "SLUICE_CA_BUNDLE", null)
         SLUICE_LOG                     = lookup(var.settings, "SLUICE_LOG", null)
+        SLUICE_METRICS                 = lookup(var.settings, "SLUICE_METRICS", null)
       }
       table = [
         "dynamodb:Query", "dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:DeleteItem",
@@ -89,6 +91,7 @@ locals {
         SLUICE_API_REQUESTS_PER_SECOND = lookup(var.settings, "SLUICE_API_REQUESTS_PER_SECOND", null)
         SLUICE_CA_BUNDLE               = lookup(var.settings, "SLUICE_CA_BUNDLE", null)
         SLUICE_LOG                     = lookup(var.settings, "SLUICE_LOG", null)
+        SLUICE_METRICS                 = lookup(var.settings, "SLUICE_METRICS", null)
       }
       table     = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:PutItem"]
       due_index = []
@@ -107,6 +110,7 @@ locals {
       environment = {
         WORKSPACE_DEPENDENCIES_TABLE = local.table_name
         SLUICE_LOG                   = lookup(var.settings, "SLUICE_LOG", null)
+        SLUICE_METRICS               = lookup(var.settings, "SLUICE_METRICS", null)
       }
       table     = ["dynamodb:UpdateItem"]
       due_index = ["dynamodb:Query"]
@@ -128,6 +132,7 @@ locals {
         SLUICE_GATE_KEY              = local.secret.gate_key
         SLUICE_CA_BUNDLE             = lookup(var.settings, "SLUICE_CA_BUNDLE", null)
         SLUICE_LOG                   = lookup(var.settings, "SLUICE_LOG", null)
+        SLUICE_METRICS               = lookup(var.settings, "SLUICE_METRICS", null)
       }
       table = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]
       routes = [
@@ -165,6 +170,7 @@ locals {
         SLUICE_CONCURRENT_RUNS       = lookup(var.settings, "SLUICE_CONCURRENT_RUNS", null)
         SLUICE_CA_BUNDLE             = lookup(var.settings, "SLUICE_CA_BUNDLE", null)
         SLUICE_LOG                   = lookup(var.settings, "SLUICE_LOG", null)
+        SLUICE_METRICS               = lookup(var.settings, "SLUICE_METRICS", null)
       }
       table     = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
       due_index = []
@@ -186,6 +192,7 @@ locals {
         SLUICE_GATE_KEY              = local.secret.gate_key
         SLUICE_CA_BUNDLE             = lookup(var.settings, "SLUICE_CA_BUNDLE", null)
         SLUICE_LOG                   = lookup(var.settings, "SLUICE_LOG", null)
+        SLUICE_METRICS               = lookup(var.settings, "SLUICE_METRICS", null)
       }
       table     = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
       due_index = []
@@ -206,6 +213,7 @@ locals {
         SLUICE_GATE_KEY              = local.secret.gate_key
         SLUICE_OPERATOR_TOKEN        = local.secret.operator_token
         SLUICE_LOG                   = lookup(var.settings, "SLUICE_LOG", null)
+        SLUICE_METRICS               = lookup(var.settings, "SLUICE_METRICS", null)
       }
       table     = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"]
       due_index = []
@@ -235,6 +243,7 @@ locals {
         SLUICE_TASK_SSH_HOST         = lookup(var.settings, "SLUICE_TASK_SSH_HOST", null)
         SLUICE_TASK_SSH_PORT         = lookup(var.settings, "SLUICE_TASK_SSH_PORT", null)
         SLUICE_LOG                   = lookup(var.settings, "SLUICE_LOG", null)
+        SLUICE_METRICS               = lookup(var.settings, "SLUICE_METRICS", null)
       }
       table = [
         "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem",
