@@ -83,7 +83,7 @@ async fn run_creator_dies(deployed: &Deployed) {
     assert!(deployed.ministack.kill(&format!("{NAME}-run-creator")) > 0, "it is no process of its own");
 }
 
-/// A plan that a policy denies is stopped, one that it does not is applied, and its readers run.
+/// A plan that a policy denies is stopped; one that it does not is applied when a person says so, and its readers run.
 async fn guard_and_wave(deployed: &Deployed) {
     let hcp = &deployed.hcp;
     let spec = RunTaskSpec::new("guard", &deployed.at("/run-tasks/guard")).hmac_key(secret("guard"));
@@ -96,18 +96,23 @@ async fn guard_and_wave(deployed: &Deployed) {
     hcp.settled().await;
     assert_eq!(hcp.run(&denied.run).unwrap().status, RunStatus::Errored);
 
+    // A person looks at this one first.
+    hcp.auto_apply("vpc", false);
     let passed = asked(deployed, &deployed.change("vpc", "closed")).await;
     assert_eq!((passed.status, passed.accepted_finals()), (TaskResultStatus::Passed, 1), "{passed:?}");
     assert!(passed.outcomes.to_string().contains("acme/store"), "no preview: {}", passed.outcomes);
-    deployed.until_applied("store", 1).await;
-    hcp.delete_run_task(&task);
-
     let (context, token) = (format!("/context/v1/{}", passed.run), secret("operator-token"));
     let change = r#"{"cost":40}"#;
     for (method, body) in [(Method::POST, change), (Method::GET, "")] {
         let answer = deployed.call(method, &context, token, body).await;
         assert_eq!(answer, (StatusCode::OK, change.to_owned()));
     }
+
+    hcp.settled().await;
+    assert!(hcp.confirm(&passed.run), "{:?}", hcp.run(&passed.run));
+    deployed.until_applied("store", 1).await;
+    hcp.auto_apply("vpc", true);
+    hcp.delete_run_task(&task);
 }
 
 /// The final answer to what a run is asked.
