@@ -12,8 +12,11 @@ use super::gate::task;
 use super::runtime::RuntimeApi;
 use super::{LATER, Vars, aws, events, vars};
 
-/// The batches of each function, and which of their records are its own and not those of before once more.
-const BATCHES: [(&str, &[(&str, &[usize])]); 5] = [
+/// A batch by its name, and which of its records are the function's own, and not one of those before once more.
+type Batch = (&'static str, &'static [usize]);
+
+/// The batches of each function.
+const BATCHES: [(&str, &[Batch]); 5] = [
     ("state-indexer", &[("two-runs", &[0, 1]), ("unfiltered", &[])]),
     ("run-creator", &[("create", &[0]), ("several", &[0, 1])]),
     ("task-runner", &[("check", &[0]), ("several", &[0, 1])]),
