@@ -2,8 +2,8 @@
 """Cold start of every function as it is deployed, in AWS's Runtime Interface Emulator.
 
 Each package is unpacked and its `bootstrap` started by the emulator, which is given one sample event: how long the
-emulator says that init took, how long the caller waited for the answer, the program's peak memory by then, and sizes.
-Beside it stands a table in which there is nothing, so an answer is that of a function which finds nothing to do.
+emulator says that init took, how long the caller waited for the answer (init and the first invocation), the program's
+peak memory by then, and sizes. Beside it stands a table in which there is nothing, so it finds nothing to do.
 
     infra/package                                        # makes the packages
     SLUICE_RIE=aws-lambda-rie python3 tests/benches/emulator.py
@@ -26,6 +26,7 @@ import tempfile
 import threading
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 from startup import FUNCTIONS, KUBECONFIG, PATIENCE_S, ROOT, peak_mib
@@ -149,9 +150,10 @@ def start(emulator, function, bootstrap, event, table):
 
 
 def unpacked(function, options, scratch):
-    """A function's program, and the size of its package in bytes, if there is one."""
+    """A function's program, and the size of its package in bytes."""
     if options.programs:
-        return options.programs / function, None
+        program = options.programs.resolve() / function
+        return program, len(zlib.compress(program.read_bytes(), 9))
     package = options.packages / f"{function}.zip"
     if not package.exists():
         sys.exit(f"there is no {package}: infra/package makes it")
@@ -183,7 +185,7 @@ def report(found, programs):
         times = (statistics.median(inits), min(inits), statistics.median(answers), min(answers))
         cells = [f"{value:.1f}" for value in (*times, statistics.median(peaks))]
         cells.append(f"{bootstrap.stat().st_size / 1e6:.2f}")
-        cells.append("" if package is None else f"{package / 1e6:.2f}")
+        cells.append(f"{package / 1e6:.2f}")
         print(f"{function:22}" + "".join(f"{cell:>10}" for cell in cells))
 
 
