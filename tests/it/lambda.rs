@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod broken;
 mod context_api;
+mod emulated;
 mod emulator;
 mod gate;
 mod indexer;
@@ -22,6 +24,7 @@ mod task_runner;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use emulator::free_address;
 use serde_json::Value;
 use sluice_domain::{Facts, RunReport, Standing, Timestamp, Workspace};
 use sluice_local::store::Embedded;

@@ -16,6 +16,7 @@ use crate::bins::bootstrap;
 /// A function behind an emulator.
 pub(super) struct Emulated {
     front: String,
+    api: String,
     _running: Running,
     _directory: TempDir,
 }
@@ -38,26 +39,35 @@ impl Emulated {
         let arguments = ["--runtime-interface-emulator-address", &front, "--runtime-api-address", &api];
         let arguments = [&arguments[..], &[program.to_str().unwrap()]].concat();
         let running = Running::start(Path::new(emulator), &arguments, vars);
-        Self { front, _running: running, _directory: directory }
+        Self { front, api, _running: running, _directory: directory }
     }
 
     /// Invokes the function. Calls come one after the other: it does not survive two at the same time.
     pub(super) async fn call(&mut self, event: impl Into<String>) -> Value {
-        let (front, event) = (self.front.clone(), event.into());
-        tokio::task::spawn_blocking(move || call(&front, &event)).await.unwrap()
+        let (front, api, event) = (self.front.clone(), self.api.clone(), event.into());
+        let calling = move || {
+            // A function can start faster than the emulator opens what it polls.
+            drop(connect(&api));
+            call(connect(&front), &event)
+        };
+        tokio::task::spawn_blocking(calling).await.unwrap()
     }
 }
 
 /// An address that was free a moment ago.
-pub(super) fn free_address() -> String {
+pub fn free_address() -> String {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
-/// Invokes the function behind an emulator, once that listens.
-fn call(address: &str, event: &str) -> Value {
-    let mut stream = (0..500)
+/// A connection to the emulator, once it listens.
+fn connect(address: &str) -> TcpStream {
+    (0..500)
         .find_map(|_| TcpStream::connect(address).map_err(|_| std::thread::sleep(Duration::from_millis(10))).ok())
-        .expect("the emulator listens");
+        .expect("the emulator listens")
+}
+
+/// Invokes the function behind an emulator.
+fn call(mut stream: TcpStream, event: &str) -> Value {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let head = "POST /2015-03-31/functions/function/invocations HTTP/1.1\r\nHost: lambda\r\nConnection: close\r\n";
     write!(stream, "{head}Content-Length: {}\r\n\r\n{event}", event.len()).unwrap();

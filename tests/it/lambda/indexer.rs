@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use sluice_domain::ports::{Bell, FactStore, Inbox, Worklist, Write};
 use sluice_domain::{Queue, RunReport, Timestamp, WorkKey};
 
+use super::broken::{self, apart_from};
 use super::emulator::{Emulated, free_address};
+use super::gate::batch;
 use super::runtime::RuntimeApi;
 use super::{LATER, Surroundings, vars};
 
@@ -79,7 +81,11 @@ async fn records_come_again_while_the_table_is_away() {
 async fn the_indexer_runs_in_the_runtime_interface_emulator() {
     let around = Surroundings::new().await;
     let report = news(&around).await;
-    let Some(mut emulated) = Emulated::start(FUNCTION, around.vars()) else { return };
+    let settings = broken::broken(around.vars()).await;
+    let Some(mut emulated) = Emulated::start(FUNCTION, settings) else { return };
+    let ours = format!("RUN#{}/{}", report.workspace, report.run);
+    let answer = emulated.call(batch(&[broken::RUN, (&ours, "RUN")])).await;
+    check(&around, &report, &apart_from(0, answer)).await;
     let answer = emulated.call(around.event(FUNCTION, "two-runs", Some(&report))).await;
     check(&around, &report, &answer).await;
 }

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use sluice_domain::ports::{Bell, FactStore, Write};
 use sluice_domain::{Facts, InputsKey, Marker, Order, Queue, Timestamp};
 
+use super::broken::{self, apart_from};
 use super::emulator::Emulated;
+use super::gate::batch;
 use super::runtime::RuntimeApi;
 use super::{LATER, Surroundings};
 
@@ -57,7 +59,11 @@ async fn an_order_becomes_one_run_however_often_it_rings() {
 #[tokio::test]
 async fn the_creator_runs_in_the_runtime_interface_emulator() {
     let around = ordered().await;
-    let Some(mut emulated) = Emulated::start(FUNCTION, around.vars()) else { return };
+    let settings = broken::broken(around.vars()).await;
+    let Some(mut emulated) = Emulated::start(FUNCTION, settings) else { return };
+    let ours = format!("WS#{}", around.workspace("app"));
+    let answer = emulated.call(batch(&[(&ours, "CREATE"), broken::CREATE])).await;
+    check(&around, &apart_from(1, answer)).await;
     let answer = emulated.call(around.event(FUNCTION, "create", None)).await;
     check(&around, &answer).await;
 }

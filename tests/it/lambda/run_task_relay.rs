@@ -5,6 +5,7 @@ use sluice_domain::Queue;
 use sluice_domain::ports::Bell;
 use sluice_tests::hcp::{RunStatus, TaskResultStatus};
 
+use super::broken::{self, apart_from};
 use super::emulator::{Emulated, free_address};
 use super::gate::{Asked, batch, sequence_number, task};
 use super::runtime::RuntimeApi;
@@ -80,7 +81,10 @@ async fn an_answer_rings_again_while_the_table_is_away() {
 #[tokio::test]
 async fn the_relay_runs_in_the_runtime_interface_emulator() {
     let asked = answered().await;
-    let Some(mut emulated) = Emulated::start(FUNCTION, asked.vars()) else { return };
+    let settings = broken::broken(asked.vars()).await;
+    let Some(mut emulated) = Emulated::start(FUNCTION, settings) else { return };
+    let answer = emulated.call(batch(&[broken::RELAY, (&asked.pk(), "RELAY")])).await;
+    check(&asked, &apart_from(0, answer)).await;
     let answer = emulated.call(doorbell(&asked)).await;
     check(&asked, &answer).await;
 }

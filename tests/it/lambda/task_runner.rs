@@ -7,6 +7,7 @@ use sluice_domain::gate::CheckVerdict;
 use sluice_domain::ports::{Bell, GateStore};
 use sluice_domain::{Queue, WorkKey};
 
+use super::broken::{self, apart_from};
 use super::emulator::{Emulated, free_address};
 use super::gate::{Asked, batch, sequence_number, task};
 use super::runtime::{Running, RuntimeApi, platform};
@@ -104,7 +105,12 @@ async fn checks_come_again_while_the_table_is_away_and_what_is_not_theirs_does_n
 #[tokio::test]
 async fn the_runner_runs_in_the_runtime_interface_emulator() {
     let asked = asked().await;
-    let Some(mut emulated) = Emulated::start(FUNCTION, asked.vars()) else { return };
+    let settings = broken::broken(asked.vars()).await;
+    let Some(mut emulated) = Emulated::start(FUNCTION, settings) else { return };
+    let pk = asked.pk();
+    let checks = [(pk.as_str(), "CHECK#upstream"), broken::CHECK, (&pk, "CHECK#preview"), (&pk, "CHECK#ids")];
+    let answer = emulated.call(batch(&checks)).await;
+    check(&asked, &apart_from(1, answer)).await;
     let answer = emulated.call(doorbell(&asked)).await;
     check(&asked, &answer).await;
 }
