@@ -139,13 +139,13 @@ pub async fn run(options: &Connect, vars: &BTreeMap<String, String>) -> Result<E
         Look { options, terraform: terraform.clone(), table: &table, host: &setup.address.host, organization, aim };
     let plan = look.plan().await?;
     say(&format!("{} at {} and {}\n{plan}", look.organization, setup.address.url, look.aim.endpoint))?;
-    let code = if may_go_on(options, &plan)? {
+    let code = if let Some(code) = end(options, &plan)? {
+        code
+    } else {
         let Look { organization, aim, .. } = look;
         let keys = Arc::new(KeyCache::new(vars.clone()));
         let writer = Writer { terraform, organization, aim, token, keys, luck: Arc::default() };
         written(writer, plan).await?
-    } else {
-        code(plan.counts().refused == 0)
     };
     if let Some(store) = store {
         store.close().await;
@@ -173,18 +173,19 @@ fn client(address: &TfeAddress, token: SecretString, ca_bundle: Option<String>) 
     Ok(Client::new(Settings { ca_bundle, ..Settings::new(address, token, digester) })?)
 }
 
-/// Whether there is something to write and a person wants it.
-fn may_go_on(options: &Connect, plan: &Plan) -> Result<bool, ConnectError> {
+/// What it ends with if nothing is to be written; None if there is something, and a person wants it.
+fn end(options: &Connect, plan: &Plan) -> Result<Option<ExitCode>, ConnectError> {
+    let well = plan.counts().refused == 0;
     if plan.counts().writes() == 0 {
         say("nothing to do\n")?;
-        return Ok(false);
+        return Ok(Some(code(well)));
     }
     if options.dry_run {
         say("nothing was written: this was a dry run\n")?;
-        return Ok(false);
+        return Ok(Some(code(well)));
     }
     if options.yes {
-        return Ok(true);
+        return Ok(None);
     }
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Err(ConnectError::NobodyToAsk);
@@ -192,11 +193,11 @@ fn may_go_on(options: &Connect, plan: &Plan) -> Result<bool, ConnectError> {
     say("Go on? Only yes is taken for an answer: ")?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(ConnectError::Talk)?;
-    let agreed = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
-    if !agreed {
-        say("nothing was written\n")?;
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        return Ok(None);
     }
-    Ok(agreed)
+    say("nothing was written\n")?;
+    Ok(Some(ExitCode::FAILURE))
 }
 
 async fn written(writer: Writer, plan: Plan) -> Result<ExitCode, ConnectError> {
