@@ -84,12 +84,12 @@ fn pulse(at: Timestamp, version: &str) -> Pulse {
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-#[tokio::test]
-async fn each_fault_of_a_table_is_told_with_what_mends_it() {
-    let store = Embedded::open(None).await.unwrap();
-    let client = sluice_aws::client(&aws(&store.endpoint)).unwrap();
+/// A name, how a table of that name is made, and what doctor says of it: how bad, what, and the remedy.
+type Fault = (&'static str, Made, &'static str, &'static str, &'static str);
+
+fn faults() -> Vec<Fault> {
     let number = ScalarAttributeType::N;
-    let faults = [
+    vec![
         (
             "no-ttl",
             Made { expires: None, ..Made::well() },
@@ -154,8 +154,14 @@ async fn each_fault_of_a_table_is_told_with_what_mends_it() {
             "its keys are pk S, sort S, and have to be pk S, sk S",
             "WORKSPACE_DEPENDENCIES_TABLE",
         ),
-    ];
-    for (name, made, level, what, mend) in faults {
+    ]
+}
+
+#[tokio::test]
+async fn each_fault_of_a_table_is_told_with_what_mends_it() {
+    let store = Embedded::open(None).await.unwrap();
+    let client = sluice_aws::client(&aws(&store.endpoint)).unwrap();
+    for (name, made, level, what, mend) in faults() {
         made.make(&client, name).await;
         let told = Told::by(&[], &settings(&store, name)).await;
         told.says(level, what, mend);
