@@ -11,6 +11,9 @@ type Vars = BTreeMap<String, String>;
 /// What comes of an environment: the settings, or what is wrong with it.
 type Told = Result<String, String>;
 
+/// What a function makes of its environment.
+type Config = fn(&Vars) -> Told;
+
 /// Values that no variable takes like another: for each kind of setting one differs from what was there, or is wrong.
 const VALUES: [&str; 5] = ["ssm:", "no such value", "7", "true", "https://elsewhere.example"];
 
@@ -21,8 +24,8 @@ fn told<C: std::fmt::Debug>(config: Result<C, InvalidConfig>) -> Told {
     config.map(|config| format!("{config:?}")).map_err(|invalid| invalid.to_string())
 }
 
-fn configs() -> BTreeMap<&'static str, fn(&Vars) -> Told> {
-    let all: [(_, fn(&Vars) -> Told); 9] = [
+fn configs() -> BTreeMap<&'static str, Config> {
+    let all: [(_, Config); 9] = [
         ("notification-receiver", |vars| told(sluice_notification_receiver::Config::from_env(vars))),
         ("state-indexer", |vars| told(sluice_state_indexer::Config::from_env(vars))),
         ("run-creator", |vars| told(sluice_run_creator::Config::from_env(vars))),
@@ -70,7 +73,7 @@ fn environments() -> [Vars; 2] {
 }
 
 /// The variables that make a difference.
-fn read_by(config: fn(&Vars) -> Told) -> BTreeSet<String> {
+fn read_by(config: Config) -> BTreeSet<String> {
     let differs = |vars: &Vars, name: &String| {
         let before = config(vars);
         let without: Vars = vars.clone().into_iter().filter(|(other, _)| other != name).collect();
