@@ -31,6 +31,8 @@ const WORKSPACES: &str = "network
 async fn the_module_as_applied_brings_waves_and_run_tasks_to_their_end() {
     let Some(mut deployed) = Deployed::apply(WORKSPACES).await else { return };
     answers_at_the_door(&deployed).await;
+    let functions = functions().into_iter().filter(|name| name != "job-runner").map(|name| format!("{NAME}-{name}"));
+    assert_eq!(deployed.ministack.owner.functions().await, functions.collect::<Vec<_>>());
     deployed.learn().await;
     deployed.say("every workspace is known");
 
@@ -53,6 +55,7 @@ async fn the_module_as_applied_brings_waves_and_run_tasks_to_their_end() {
     assert!(drifted.is_empty(), "{drifted:#?}");
     deployed.say("nothing has drifted");
     deployed.terraform.must(&["destroy", "-auto-approve", "-no-color"]).await;
+    assert_eq!(deployed.ministack.owner.functions().await, [""; 0]);
     deployed.say("destroyed");
     deployed.ministack.stop().await;
 }

@@ -54,6 +54,13 @@ impl Owner {
         };
     }
 
+    /// The names of all functions.
+    pub async fn functions(&self) -> Vec<String> {
+        let found = self.must("lambda", Method::GET, "/2015-03-31/functions/", &[], Vec::new()).await;
+        let functions = found["Functions"].as_array().unwrap().iter();
+        functions.map(|function| function["FunctionName"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// What Lambda says of a function's stream mapping: how it last went.
     pub async fn last_result(&self, function: &str) -> String {
         let path = format!("/2015-03-31/event-source-mappings/?FunctionName={function}");

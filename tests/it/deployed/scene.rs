@@ -1,6 +1,7 @@
 //! The module as a user applies it, in an emulated account, with a simulated HCP Terraform outside.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -99,11 +100,13 @@ impl Deployed {
         let begun = now();
         let hcp = Hcp::start(Options { token: secret("api-token").to_owned(), ..Options::default() }).await;
         add(&hcp, workspaces);
-        let ministack = Ministack::start(&program).await;
-        prepare(&ministack.owner).await;
-        let terraform = Terraform::new(&ministack.owner.endpoint, &inputs(&hcp));
-        terraform.must(&["init", "-no-color"]).await;
-        terraform.must(&["apply", "-auto-approve", "-no-color"]).await;
+        let (ministack, terraform) = match applied(&program, &hcp).await {
+            Ok(both) => both,
+            // An item that was written, of which the answer was lost on a busy machine: the provider sends it again,
+            // and takes its own for another's.
+            Err(why) if why.contains("ConditionalCheckFailedException") => applied(&program, &hcp).await.unwrap(),
+            Err(why) => panic!("{why}"),
+        };
         let output = terraform.must(&["output", "-json", "sluice"]).await;
         let output: Value = serde_json::from_str(&output).unwrap();
         let table = Table::connect(&owners_vars(&ministack.owner), output["table_name"].as_str().unwrap()).unwrap();
@@ -207,6 +210,20 @@ impl Deployed {
     fn names(&self) -> Vec<String> {
         self.hcp.workspaces().into_iter().map(|name| name.rsplit('/').next().unwrap().to_owned()).collect()
     }
+}
+
+/// A new account with the module applied in it, or what was said instead.
+async fn applied(program: &OsString, hcp: &Hcp) -> Result<(Ministack, Terraform), String> {
+    let ministack = Ministack::start(program).await;
+    prepare(&ministack.owner).await;
+    let terraform = Terraform::new(&ministack.owner.endpoint, &inputs(hcp));
+    terraform.must(&["init", "-no-color"]).await;
+    let output = terraform.run(&["apply", "-auto-approve", "-no-color"]).await;
+    if output.status.success() {
+        return Ok((ministack, terraform));
+    }
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Err(format!("{stdout}\n{stderr}\n{}", ministack.log()))
 }
 
 /// What has to be there before the module: the secrets, and the packages in a bucket.

@@ -76,7 +76,7 @@ impl Terraform {
     }
 
     /// Runs a command, and returns how it ended.
-    async fn run(&self, arguments: &[&str]) -> Output {
+    pub async fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(infra().join("terraform"));
         command.args(arguments).current_dir(self.directory.path());
         command.env("AWS_ENDPOINT_URL", &self.endpoint).env("AWS_EC2_METADATA_DISABLED", "true");
