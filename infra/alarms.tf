@@ -7,7 +7,7 @@ locals {
   alarms = { for name, alarm in {
     "oldest-due-work" = {
       part        = "always"
-      description = "Work has been due for long: HCP Terraform does not answer or is over its limits, or a function fails. See the logs of state-indexer and run-creator."
+      description = "Work has been due for long and nobody took it up: a function is throttled, does not start, or has more than it can do. See the errors and throttles of the functions."
       namespace   = "Sluice"
       metric      = "OldestDueWorkSeconds"
       dimensions  = { Installation = local.table_name }
@@ -15,6 +15,18 @@ locals {
       threshold   = try(var.alarms.oldest_due_seconds, 0)
       minutes     = 5
       of          = 5
+      missing     = "notBreaching"
+    }
+    "work-failing" = {
+      part        = "always"
+      description = "Work fails again and again: HCP Terraform does not answer, or refuses. Nothing is lost, it is tried later and later. See the logs of state-indexer, run-creator and run-task-relay for why."
+      namespace   = "Sluice"
+      metric      = "WorkRetried"
+      dimensions  = { Installation = local.table_name }
+      statistic   = "Sum"
+      threshold   = 0
+      minutes     = 12
+      of          = 15
       missing     = "notBreaching"
     }
     "sweeper-silent" = {

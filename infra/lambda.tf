@@ -1,4 +1,6 @@
 locals {
+  reserved_concurrency = merge({ run-creator = 2 }, var.reserved_concurrency)
+
   # Null for a function that is in no network.
   networks = {
     for name, function in local.enabled : name => (
@@ -22,14 +24,14 @@ resource "aws_lambda_function" "this" {
   for_each = local.enabled
 
   function_name                  = "${var.name}-${each.key}"
-  description                    = "Sluice: ${each.value.description}"
+  description                    = join("", concat(["Sluice: ${each.value.description}"], [for version in var.secrets_version[*] : " (secrets ${version})"]))
   role                           = aws_iam_role.function[each.key].arn
   runtime                        = "provided.al2023"
   handler                        = "bootstrap"
   architectures                  = [var.architecture]
   memory_size                    = each.value.memory_mb
   timeout                        = each.value.timeout_seconds
-  reserved_concurrent_executions = lookup(var.reserved_concurrency, each.key, -1)
+  reserved_concurrent_executions = lookup(local.reserved_concurrency, each.key, -1)
   layers                         = var.layers
 
   filename         = var.packages.directory == null ? null : "${var.packages.directory}/${each.key}.zip"

@@ -10,7 +10,7 @@ locals {
   # Where a secret is kept is no secret. Of one that is given as it is, no part is shown.
   references_given = {
     for name, value in local.secrets_given : name => nonsensitive(
-      value == null ? [] : [for part in split(",", replace(value, "\n", ",")) : can(regex("^\\s*(ssm|secretsmanager):", part)) ? trimspace(part) : ""]
+      value == null ? [] : [for part in split(",", replace(value, "\n", ",")) : can(regex("^\\s*(ssm|secretsmanager):", part)) ? trimspace(part) : "" if trimspace(part) != ""]
     )
   }
   in_state = [for name, references in local.references_given : name if contains(references, "")]

@@ -116,16 +116,16 @@ variable "tracing" {
 }
 
 variable "reserved_concurrency" {
-  description = "How many invocations of a function may run at once, by function. That of run-creator is the rate at which runs come about: two, with eight runs each. An account keeps 100 invocations unreserved, so one with the smallest quota cannot reserve any: set {} there."
+  description = "How many invocations of a function may run at once, by function. That of run-creator is the rate at which runs come about: two, with eight runs each. An account keeps 100 invocations unreserved, so one with the smallest quota cannot reserve any: set run-creator = -1 there, which is no limit. What is not named keeps its default."
   type        = map(number)
-  default     = { run-creator = 2 }
+  default     = {}
 
   validation {
     condition = alltrue([for name, most in var.reserved_concurrency : contains([
       "context-api", "job-runner", "notification-receiver", "run-creator", "run-task-receiver", "run-task-relay",
       "state-indexer", "sweeper", "task-runner",
-    ], name) && most >= 1 && floor(most) == most])
-    error_message = "reserved_concurrency has whole numbers from 1 on, by the names of functions."
+    ], name) && (most >= 1 || most == -1) && floor(most) == most])
+    error_message = "reserved_concurrency has whole numbers from 1 on, or -1 for no limit, by the names of functions."
   }
 }
 

@@ -58,7 +58,7 @@ variable "logs_kms_key_arn" {
 }
 
 variable "throttling" {
-  description = "How many requests a second the API takes of everybody together, and in a burst, by route (\"POST /notifications\"); \"default\" is for those not named. What comes over is answered with 429, and HCP Terraform sends it again."
+  description = "How many requests a second the API takes of everybody together, and in a burst, by route (\"POST /notifications\"); \"default\" is for those not named. What comes over is answered with 429: a run task is asked again, and the run of a notification is found by the survey."
   type = map(object({
     rate  = number
     burst = number

@@ -46,3 +46,14 @@ variable "secrets_kms_key_arns" {
     error_message = "secrets_kms_key_arns has ARNs of keys, arn:aws:kms:region:account:key/id. Aliases do not do: a policy needs the key."
   }
 }
+
+variable "secrets_version" {
+  description = "Any text; another one starts all functions anew, so that they read secrets that were changed where they are kept. It is shown in the functions' descriptions."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.secrets_version == null || can(regex("^[A-Za-z0-9._-]{1,40}$", var.secrets_version))
+    error_message = "secrets_version has up to 40 letters, digits, dots, hyphens and underscores."
+  }
+}

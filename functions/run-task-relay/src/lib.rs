@@ -132,6 +132,7 @@ async fn put_off(
         }
     };
     info!(work = %work, attempt = claimed.attempts, wait_ms, "will try {work} again: {text}");
+    info!(target: metrics::TARGET, WorkRetried = 1);
     store.defer(claimed, now.plus_ms(wait_ms), &text, false).await
 }
 

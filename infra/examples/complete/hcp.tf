@@ -38,9 +38,10 @@ resource "tfe_notification_configuration" "sluice" {
   enabled          = true
   destination_type = "generic"
   url              = module.sluice.notifications_url
-  token            = data.aws_ssm_parameter.notification_token.value
-  triggers         = ["run:applying", "run:completed", "run:errored", "run:needs_attention", "run:planning"]
-  workspace_id     = each.value
+  # The first of several is the one in use, while another is replaced.
+  token        = trimspace(split(",", data.aws_ssm_parameter.notification_token.value)[0])
+  triggers     = ["run:applying", "run:completed", "run:errored", "run:needs_attention", "run:planning"]
+  workspace_id = each.value
 }
 
 resource "tfe_organization_run_task" "guard" {
@@ -48,7 +49,7 @@ resource "tfe_organization_run_task" "guard" {
   name         = "sluice-guard"
   description  = "What this plan sets off, and whether it may"
   url          = module.sluice.run_task_urls["guard"]
-  hmac_key     = data.aws_ssm_parameter.guard.value
+  hmac_key     = trimspace(split(",", data.aws_ssm_parameter.guard.value)[0])
   enabled      = true
 }
 

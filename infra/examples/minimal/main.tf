@@ -44,3 +44,8 @@ output "table_name" {
   description = "WORKSPACE_DEPENDENCIES_TABLE of the sluice command."
   value       = module.sluice.table_name
 }
+
+output "url" {
+  description = "Where Sluice is reached."
+  value       = module.sluice.url
+}

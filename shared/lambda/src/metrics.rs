@@ -25,7 +25,7 @@ pub const TARGET: &str = "sluice::metrics";
 pub const VARIABLE: &str = "SLUICE_METRICS";
 
 /// All metrics by name, with their units.
-pub const ALL: [(&str, &str); 13] = [
+pub const ALL: [(&str, &str); 14] = [
     ("Notifications", "Count"),
     ("NotificationsRefused", "Count"),
     ("RunTasks", "Count"),
@@ -35,6 +35,7 @@ pub const ALL: [(&str, &str); 13] = [
     ("ApplyToLastRunSeconds", "Seconds"),
     ("WorkAgeSeconds", "Seconds"),
     ("OldestDueWorkSeconds", "Seconds"),
+    ("WorkRetried", "Count"),
     ("DeadLetters", "Count"),
     ("CallbacksAccepted", "Count"),
     ("CallbacksRefused", "Count"),

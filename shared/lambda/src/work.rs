@@ -5,6 +5,8 @@ use sluice_domain::{Claimed, Classify, Fault, Timestamp, Trace, WorkKey, Workspa
 use tracing::field::{Empty, display};
 use tracing::{Span, error, info, info_span, warn};
 
+use crate::metrics;
+
 /// The target of what the ids of work are kept in.
 pub const TARGET: &str = "sluice::work";
 
@@ -122,5 +124,7 @@ pub async fn conclude<E: Classify + 'static>(
     } else {
         info!(work = %work, attempt, wait_ms, "will try {work} again: {text}");
     }
+    // What fails is due later and later, and so never old: that it fails is told by how often.
+    info!(target: metrics::TARGET, WorkRetried = 1);
     worklist.defer(claimed, now.plus_ms(wait_ms), &text, tried).await
 }
