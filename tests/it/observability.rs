@@ -135,7 +135,7 @@ async fn a_wave_has_one_trace_from_the_notification_to_its_last_run() {
     assert_eq!(told[&root], ["notification-receiver", "state-indexer"].into());
     for name in ["eks", "rds", "app"] {
         let run = installation.hcp.runs(name).pop().unwrap();
-        assert!(run.message.ends_with(&format!(" [trace {trace}]")), "{}", run.message);
+        assert!(run.message.contains(&format!(" [trace {trace}] [sluice-")), "{}", run.message);
         assert_eq!(told[&run.id], ["notification-receiver", "run-creator", "state-indexer"].into(), "{name}");
     }
     assert_eq!(told.len(), 4, "nothing else is of this wave: {told:?}");

@@ -175,6 +175,7 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
         let found = found.ok_or(TerraformError::NotFound { action: "the workspace to run" });
         let found = found.map_err(|error| untried(error.into()))?;
         let earlier = if claimed.tried { self.find(&found.id, order).await? } else { None };
+        let is_new = earlier.is_none();
         let run = match earlier {
             Some(run) => run,
             None if !wanted => return Ok(Made::Nothing),
@@ -203,7 +204,10 @@ impl<S: FactStore + Worklist + Tallies, T: Runs> Creator<S, T> {
         };
         // From here on the run exists, so whatever fails, the next attempt must look for it.
         self.record(&report, order, now).await.map_err(|error| Failed { error: error.into(), tried: true })?;
-        count(order, report.created_at);
+        // One that an earlier attempt created was counted by that, unless it died: fewer is better than twice.
+        if is_new {
+            count(order, report.created_at);
+        }
         Ok(Made::Run)
     }
 

@@ -37,12 +37,15 @@ pub async fn due_at_most(bell: &impl Bell, now: Timestamp, most: u16) -> Result<
 /// Rings for everything that was due at `now`, and tells how much that was.
 pub async fn sweep(bell: &impl Bell, now: Timestamp) -> Result<usize, StoreError> {
     let due = due(bell, now).await?;
-    // That the numbers cannot be had is no reason to leave the work.
-    let mut failed = measure::measure(bell, &due, now).await.err();
+    let mut failed = None;
     for works in due.chunks(AT_ONCE) {
         let rung = join_all(works.iter().map(|work| bell.ring(work))).await;
         // One that cannot be rung for is no reason to leave the others.
         failed = rung.into_iter().find_map(Result::err).or(failed);
+    }
+    // That the numbers cannot be had is no fault of the sweep.
+    if let Err(error) = measure::measure(bell, &due, now).await {
+        warn!("could not measure what is due: {}", chain(&error));
     }
     if let Some(error) = failed {
         return Err(error);

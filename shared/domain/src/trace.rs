@@ -34,16 +34,16 @@ impl Trace {
         Self(digits)
     }
 
-    /// The trace that a run's message ends with, if Sluice wrote it: a person's words are no trace.
+    /// The trace that stands before the marker in a run's message, if Sluice wrote it: a person's words are no trace.
     #[must_use]
     pub fn in_message(message: &str) -> Option<Self> {
-        let (before, last) = last_bracket(message)?;
-        let trace = Self::in_bracket(last)?;
-        crate::work::Marker::in_message(before).map(|_| trace)
+        crate::work::Marker::in_message(message)?;
+        let (before, _) = last_bracket(message)?;
+        Self::in_bracket(last_bracket(before)?.1)
     }
 
     /// The trace that a bracket holds.
-    pub(crate) fn in_bracket(text: &str) -> Option<Self> {
+    fn in_bracket(text: &str) -> Option<Self> {
         let digits = text.strip_prefix(PREFIX)?;
         let hex = digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
         (digits.len() == DIGITS && hex).then(|| Self(digits.to_owned()))
@@ -84,18 +84,18 @@ mod tests {
     fn only_what_sluice_wrote_is_a_trace() {
         let found = |message: &str| Trace::in_message(message).map(|trace| trace.to_string());
         let marker = "[sluice-0011223344556677]";
-        let ours = format!("Outputs changed in acme/network {marker} [trace 0123456789abcdef]");
+        let ours = format!("Outputs changed in acme/network [trace 0123456789abcdef] {marker}");
         assert_eq!(found(&ours).as_deref(), Some("0123456789abcdef"));
         assert_eq!(found(&format!("{ours}\n")).as_deref(), Some("0123456789abcdef"));
         for message in [
             "",
             "[trace 0123456789abcdef]",
             "bump vpc [trace 0123456789abcdef]",
-            &format!("{marker} [trace 0123456789abcdeg]"),
-            &format!("{marker} [trace 0123456789ABCDEF]"),
-            &format!("{marker} [trace 0123456789abcdef0]"),
+            &format!("[trace 0123456789abcdeg] {marker}"),
+            &format!("[trace 0123456789ABCDEF] {marker}"),
+            &format!("[trace 0123456789abcdef0] {marker}"),
             &format!("{ours} and more"),
-            &format!("[trace 0123456789abcdef] {marker}"),
+            &format!("{marker} [trace 0123456789abcdef]"),
         ] {
             assert_eq!(found(message), None, "{message}");
         }

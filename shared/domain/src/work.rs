@@ -305,13 +305,14 @@ impl Order {
         self.wave.as_ref().map(Wave::trace)
     }
 
-    /// The message of the run: who caused it, in people's words, then the marker, then the trace.
+    /// The message of the run: who caused it, in people's words, then the trace, then the marker: that comes last, where
+    /// functions of the version before look for it while one takes the other's place.
     #[must_use]
     pub fn message(&self) -> String {
         let names: Vec<String> = self.causes.iter().take(5).map(|cause| cause.producer.short()).collect();
         let more = if self.causes.len() > 5 { " and others" } else { "" };
         let trace = self.trace().map_or_else(String::new, |trace| format!(" {}", trace.bracket()));
-        format!("Outputs changed in {}{more} [{}]{trace}", names.join(", "), self.marker)
+        format!("Outputs changed in {}{more}{trace} [{}]", names.join(", "), self.marker)
     }
 }
 
@@ -338,12 +339,10 @@ const MARKER_PREFIX: &str = "sluice-";
 const MARKER_DIGITS: usize = 16;
 
 impl Marker {
-    /// The marker that a run's message ends with but for the trace, if Sluice wrote it.
+    /// The marker that a run's message ends with, if Sluice wrote it.
     #[must_use]
     pub fn in_message(message: &str) -> Option<Self> {
-        let (before, last) = last_bracket(message)?;
-        let traced = Trace::in_bracket(last).is_some();
-        let marker = if traced { last_bracket(before)?.1 } else { last };
+        let (_, marker) = last_bracket(message)?;
         let digits = marker.strip_prefix(MARKER_PREFIX)?;
         let hex = digits.len() == MARKER_DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
         hex.then(|| Self(marker.to_owned()))
