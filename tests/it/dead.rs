@@ -103,11 +103,13 @@ async fn dead_letters_are_listed_for_programs_and_taken_up_by_what_the_list_says
         "news of run-1 in acme/network: taken up again\nnews of run-2 in acme/network: taken up again\n\
          there are 3 dead letters; none has the number 9\n"
     );
+    assert_eq!(retried.code, Some(1), "something that was named is left");
     let other = shelf.sluice(&["dead", "retry", words, "1"]).await;
     assert_eq!(
         other.stdout,
         "news of run-3 in acme/network: taken up again\nnews of run-1 in acme/network: was not given up\n"
     );
+    assert_eq!(other.code, Some(1), "something that was named is left");
     Shelf::refused(&shelf.sluice(&["dead", "retry", "something"]).await, "\"something\" is neither a number");
     assert_eq!(store.table.dead_letters(10).await.unwrap(), []);
     store.close().await;
@@ -125,7 +127,7 @@ async fn what_replay_did_before_it_still_does_and_says_what_to_call_now() {
     assert_eq!((list.code, list.stdout.lines().count()), (Some(0), 4), "{}", list.stdout);
     assert!(list.stderr.starts_with("sluice: sluice dead list lists dead letters now"), "{}", list.stderr);
     let one = shelf.sluice(&["replay", "2"]).await;
-    assert_eq!(one.stdout, "news of run-2 in acme/network: taken up again\n");
+    assert_eq!((one.code, one.stdout.as_str()), (Some(0), "news of run-2 in acme/network: taken up again\n"));
     assert!(one.stderr.starts_with("sluice: sluice dead retry takes dead letters up now"), "{}", one.stderr);
     let all = shelf.sluice(&["replay", "--all"]).await;
     assert_eq!(all.stdout, "news of run-1 in acme/network: taken up again\n");

@@ -172,8 +172,8 @@ async fn a_token_that_is_none_or_may_too_little_is_told() {
     let mut tokenless = stage.vars.clone();
     tokenless.remove("API_TOKEN");
     let told = Told::by(&["--data-dir", stage.data().to_str().unwrap()], &tokenless).await;
-    assert_eq!(told.code, Some(0), "{:#}", told.report);
-    told.says("warning", "API_TOKEN is not set here", "set API_TOKEN");
+    assert_eq!(told.code, Some(1), "the table knows an organization to look at: {:#}", told.report);
+    told.says("wrong", "API_TOKEN is not set here", "set API_TOKEN");
 }
 
 #[tokio::test]

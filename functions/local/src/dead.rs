@@ -30,13 +30,28 @@ pub enum DeadError {
     Unclear(String),
 }
 
-/// Lists the dead letters, or takes up those that were asked for. Returns what to print.
-pub async fn run(options: &cli::Dead, vars: &BTreeMap<String, String>) -> Result<String, DeadError> {
+/// What to print, and whether all that was named was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// What to print.
+    pub text: String,
+    /// Nothing that was named was left out.
+    pub whole: bool,
+}
+
+impl From<String> for Said {
+    fn from(text: String) -> Self {
+        Self { text, whole: true }
+    }
+}
+
+/// Lists the dead letters, or takes up those that were asked for.
+pub async fn run(options: &cli::Dead, vars: &BTreeMap<String, String>) -> Result<Said, DeadError> {
     match &options.command {
         cli::DeadCommand::List(list) => {
             with_table(&list.store, vars, async |table: &Table| {
                 let letters = table.dead_letters(RETRY_MAX).await?;
-                Ok(if list.json { as_json(&letters) } else { as_text(&letters) })
+                Ok(Said::from(if list.json { as_json(&letters) } else { as_text(&letters) }))
             })
             .await
         }
@@ -48,11 +63,11 @@ pub async fn run(options: &cli::Dead, vars: &BTreeMap<String, String>) -> Result
 }
 
 /// Does something with the table that the options mean.
-pub(crate) async fn with_table(
+async fn with_table(
     options: &cli::Store,
     vars: &BTreeMap<String, String>,
-    act: impl AsyncFnOnce(&Table) -> Result<String, StoreError>,
-) -> Result<String, DeadError> {
+    act: impl AsyncFnOnce(&Table) -> Result<Said, StoreError>,
+) -> Result<Said, DeadError> {
     let (table, store) = open(options, vars).await?;
     let said = act(&table).await;
     if let Some(store) = store {
@@ -91,25 +106,31 @@ impl Asked {
     }
 }
 
-async fn take_up(table: &Table, asked: &Asked) -> Result<String, StoreError> {
+async fn take_up(table: &Table, asked: &Asked) -> Result<Said, StoreError> {
     let letters = table.dead_letters(RETRY_MAX).await?;
     let mut text = String::new();
+    let mut left = 0;
     for (number, letter) in (1..).zip(&letters) {
         if asked.means(number, letter) {
-            let said = if table.replay(&letter.key, now()).await? { "taken up again" } else { "no longer given up" };
+            let taken = table.replay(&letter.key, now()).await?;
+            left += usize::from(!taken);
+            let said = if taken { "taken up again" } else { "no longer given up" };
             let _ = writeln!(text, "{}: {said}", letter.key);
         }
     }
     let Asked::These { numbers, works } = asked else {
-        return Ok(if text.is_empty() { NOTHING.to_owned() } else { text });
+        // Nothing was named that could be missing.
+        return Ok(Said::from(if text.is_empty() { NOTHING.to_owned() } else { text }));
     };
     for number in numbers.iter().filter(|number| !(1..=letters.len()).contains(*number)) {
         let _ = writeln!(text, "{}; none has the number {number}", counted(letters.len()));
+        left += 1;
     }
     for work in works.iter().filter(|work| letters.iter().all(|letter| letter.key != **work)) {
         let _ = writeln!(text, "{work}: was not given up");
+        left += 1;
     }
-    Ok(text)
+    Ok(Said { text, whole: left == 0 })
 }
 
 const NOTHING: &str = "nothing was given up\n";

@@ -59,9 +59,9 @@ pub async fn run(cli: Cli, vars: &BTreeMap<String, String>) -> Result<ExitCode, 
         Command::Connect(options) => Ok(connect::run(&options, vars).await?),
         Command::Backfill(options) => Ok(backfill::run(&options, vars).await?),
         Command::Tasks(options) => printed(&tasks::run(&options, vars).await?),
-        Command::Dead(options) => printed(&dead::run(&options, vars).await?),
+        Command::Dead(options) => said(&dead::run(&options, vars).await?),
         Command::Doctor(options) => Ok(doctor::run(&options, vars).await?),
-        Command::Replay(options) => printed(&replay::run(&options, vars).await?),
+        Command::Replay(options) => said(&replay::run(&options, vars).await?),
         Command::Pause(options) => printed(&pause::pause(&options, vars).await?),
         Command::Resume(options) => printed(&pause::resume(&options, vars).await?),
     }
@@ -70,6 +70,12 @@ pub async fn run(cli: Cli, vars: &BTreeMap<String, String>) -> Result<ExitCode, 
 fn printed(text: &str) -> Result<ExitCode, Box<dyn std::error::Error>> {
     print(text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The same, where part of what was named may have been left out.
+fn said(said: &dead::Said) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    print(&said.text)?;
+    Ok(if said.whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Prints what was asked for. A reader that went away, as `head` does, is no reason to fail.

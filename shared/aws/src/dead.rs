@@ -6,7 +6,8 @@ use sluice_domain::{Queue, Timestamp, WorkKey};
 
 use crate::facts::BATCH_MAX;
 use crate::keys::{Key, PK, SK, number, string, work_key};
-use crate::table::{Fields, Table};
+use crate::schema::DUE_INDEX;
+use crate::table::{Fields, Table, store_error};
 use crate::work::send;
 
 /// Work that failed for good.
@@ -49,7 +50,7 @@ pub enum TakenUp {
 impl Table {
     /// The oldest dead letters, at most `limit`.
     pub async fn dead_letters(&self, limit: u16) -> Result<Vec<DeadLetter>, StoreError> {
-        let keys = self.due_items(Queue::Dead, Timestamp(0)..=Timestamp(u64::MAX >> 1), limit).await?;
+        let keys = self.dead_items(limit.into()).await?;
         let mut letters = Vec::new();
         let mut items = Vec::new();
         for keys in keys.chunks(BATCH_MAX) {
@@ -57,6 +58,10 @@ impl Table {
         }
         for item in items {
             let fields = Fields::new(&item);
+            // The index lags behind: what it still lists may have been taken up.
+            if fields.maybe_text("queue") != Some(Queue::Dead.as_str()) {
+                continue;
+            }
             let Some(key) = work_key(fields.text(PK)?, fields.text(SK)?) else { continue };
             letters.push(DeadLetter {
                 key,
@@ -66,6 +71,39 @@ impl Table {
         }
         letters.sort_by(|a, b| (a.at, &a.key).cmp(&(b.at, &b.key)));
         Ok(letters)
+    }
+
+    /// Keys of the oldest dead letters, page by page, as far as the index knows them.
+    async fn dead_items(&self, limit: usize) -> Result<Vec<Key>, StoreError> {
+        let mut keys: Vec<Key> = Vec::new();
+        let mut start = None;
+        while keys.len() < limit {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .index_name(DUE_INDEX)
+                .key_condition_expression("#queue = :queue")
+                .expression_attribute_names("#queue", "queue")
+                .expression_attribute_values(":queue", string(Queue::Dead.as_str()))
+                .limit(i32::try_from(limit - keys.len()).unwrap_or(i32::MAX))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| store_error("to list dead letters", error))?;
+            for item in page.items() {
+                let fields = Fields::new(item);
+                keys.push(Key { pk: fields.text(PK)?.to_owned(), sk: fields.text(SK)?.to_owned() });
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        // What is given up anew between two pages is on both.
+        keys.sort_by(|a, b| (&a.pk, &a.sk).cmp(&(&b.pk, &b.sk)));
+        keys.dedup_by(|a, b| (&a.pk, &a.sk) == (&b.pk, &b.sk));
+        Ok(keys)
     }
 
     /// Why the last attempt at work that is still to be done came to nothing.

@@ -154,7 +154,8 @@ async fn an_instance_that_keeps_failing_is_not_asked_for_ever() {
     let mishap = ApiFault::every(Route::ListNotificationConfigurations, 1, ApiMishap::Status(502));
     stage.hcp.faults(|faults| faults.api.push(mishap));
     let told = stage.told(&["acme", "--url", &stage.url]).await;
-    let line = told.says("warning", "notification configurations could not be read: ", "try again");
+    assert_eq!(told.code, Some(1));
+    let line = told.says("wrong", "notification configurations could not be read: ", "try again");
     assert_eq!(line["names"].as_array().unwrap().len(), 498, "all but those that run locally");
     assert!(stage.hcp.count(Route::ListNotificationConfigurations) < 50);
 }
@@ -191,7 +192,9 @@ async fn each_run_task_that_is_not_asked_as_it_is_defined_is_told() {
     told.says("well", "run task guard answers its verification", "");
     told.says("warning", "run task idle is attached to no workspace", "sluice connect acme");
     told.says("wrong", "run task off is disabled in acme", "sluice connect acme");
-    told.says("wrong", "run task moved of acme is asked at another URL", "sluice connect acme");
+    let former = elsewhere.strip_suffix("/run-tasks/moved").unwrap();
+    let replaces = format!("--replaces {former}, if that");
+    told.says("wrong", "run task moved of acme is asked at another URL", &replaces);
     told.says("warning", "run task unknown is defined, and not registered in acme", "sluice connect acme");
     told.says("wrong", "run task stray asks stray, which is not defined", "sluice tasks FILE");
     told.says("aside", "run task keyless is not asked, as env:NO_KEY is not at hand here", "");

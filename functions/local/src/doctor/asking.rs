@@ -5,18 +5,26 @@ use sluice_domain::{Organization, TaskName};
 
 use super::report::Line;
 
+/// A run task that is defined in the table.
+#[derive(Debug)]
+pub(super) struct Defined {
+    pub name: TaskName,
+    /// It is to be asked at all: `sluice connect` leaves out others.
+    pub enabled: bool,
+}
+
 /// What was found in an organization.
-#[derive(Debug, Default)]
-pub(super) struct RunTasks {
+#[derive(Debug)]
+pub(super) struct RunTasks<'a> {
     /// Those that are defined in the table.
-    pub defined: Vec<TaskName>,
+    pub defined: &'a [Defined],
     /// Those of the organization.
     pub found: Vec<RunTaskFound>,
     pub entitlements: Entitlements,
 }
 
 /// A line for each run task that is defined, and for each that is asked and is not.
-pub(super) fn lines(organization: &Organization, endpoint: &Endpoint, tasks: &RunTasks) -> Vec<Line> {
+pub(super) fn lines(organization: &Organization, endpoint: &Endpoint, tasks: &RunTasks<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
     if tasks.defined.is_empty() && tasks.found.iter().all(|task| endpoint.run_task_at(&task.url).is_none()) {
         return lines;
@@ -26,10 +34,10 @@ pub(super) fn lines(organization: &Organization, endpoint: &Endpoint, tasks: &Ru
         lines.push(Line::warning(format!("{organization} has an edition without run tasks"), mend));
         return lines;
     }
-    lines.extend(tasks.defined.iter().map(|name| defined(organization, endpoint, name, &tasks.found)));
+    lines.extend(tasks.defined.iter().map(|task| defined(organization, endpoint, task, &tasks.found)));
     for task in &tasks.found {
         let Some(name) = endpoint.run_task_at(&task.url) else { continue };
-        if task.enabled && !tasks.defined.contains(&name) {
+        if task.enabled && tasks.defined.iter().all(|task| task.name != name) {
             let what = format!("run task {} asks {name}, which is not defined: it is answered with 404", task.name);
             lines.push(Line::wrong(
                 what,
@@ -40,7 +48,8 @@ pub(super) fn lines(organization: &Organization, endpoint: &Endpoint, tasks: &Ru
     lines
 }
 
-fn defined(organization: &Organization, endpoint: &Endpoint, name: &TaskName, found: &[RunTaskFound]) -> Line {
+fn defined(organization: &Organization, endpoint: &Endpoint, task: &Defined, found: &[RunTaskFound]) -> Line {
+    let name = &task.name;
     let connect = format!("sluice connect {organization} --url {endpoint} --only run-tasks");
     let here: Vec<&RunTaskFound> =
         found.iter().filter(|task| endpoint.run_task_at(&task.url).as_ref() == Some(name)).collect();
@@ -53,6 +62,9 @@ fn defined(organization: &Organization, endpoint: &Endpoint, name: &TaskName, fo
         };
         return Line::well(format!("run task {name} is asked by {by}"));
     }
+    if !task.enabled {
+        return Line::aside(format!("run task {name} is defined as not enabled, so nobody has to ask it"));
+    }
     if here.iter().any(|task| task.enabled) {
         return Line::warning(format!("run task {name} is attached to no workspace, so nobody asks it"), connect);
     }
@@ -62,15 +74,21 @@ fn defined(organization: &Organization, endpoint: &Endpoint, name: &TaskName, fo
             connect,
         );
     }
-    let path = format!("/run-tasks/{name}");
-    let elsewhere =
-        |task: &&RunTaskFound| task.url.trim_end_matches('/').ends_with(&path) || task.name == name.as_str();
-    if found.iter().any(|task| elsewhere(&task)) {
+    if let Some(former) = found.iter().find_map(|task| base(&task.url, name)) {
         let what =
             format!("run task {name} of {organization} is asked at another URL than {}", endpoint.run_task(name));
-        return Line::wrong(what, format!("{connect} --replaces URL, with the one that is asked now"));
+        return Line::wrong(what, format!("{connect} --replaces {former}, if that was Sluice's"));
+    }
+    if found.iter().any(|task| task.name == name.as_str()) {
+        let what = format!("run task {name} is not registered: another run task of {organization} has its name");
+        return Line::wrong(what, format!("give one of the two another name, then {connect}"));
     }
     Line::warning(format!("run task {name} is defined, and not registered in {organization}"), connect)
+}
+
+/// Below which URL a run task is asked that has our path, as `--replaces` takes it.
+fn base(url: &str, name: &TaskName) -> Option<Endpoint> {
+    Endpoint::parse(url.trim_end_matches('/').strip_suffix(&format!("/run-tasks/{name}"))?).ok()
 }
 
 #[cfg(test)]
@@ -102,8 +120,14 @@ mod tests {
 
     #[track_caller]
     fn check(defined: &[&str], found: Vec<RunTaskFound>, expect: &[(Level, &str)]) {
-        let defined = defined.iter().map(|name| name.parse().unwrap()).collect();
-        let tasks = RunTasks { defined, found, entitlements: Entitlements::default() };
+        let defined: Vec<Defined> = defined
+            .iter()
+            .map(|name| match name.strip_prefix("not ") {
+                Some(name) => Defined { name: name.parse().unwrap(), enabled: false },
+                None => Defined { name: name.parse().unwrap(), enabled: true },
+            })
+            .collect();
+        let tasks = RunTasks { defined: &defined, found, entitlements: Entitlements::default() };
         let endpoint = Endpoint::parse("https://sluice.example").unwrap();
         let lines = lines(&"acme".parse().unwrap(), &endpoint, &tasks);
         let told: Vec<_> = lines.iter().map(|line| (line.level, line.what.as_str())).collect();
@@ -127,6 +151,24 @@ mod tests {
         check(&["guard"], vec![disabled], &[(Level::Wrong, "run task guard is disabled in acme")]);
         let old = task("sluice", "https://old.example/run-tasks/guard", 2);
         check(&["guard"], vec![old], &[(Level::Wrong, "run task guard of acme is asked at another URL")]);
+        let named = task("guard", "https://other.example/check", 2);
+        check(&["guard"], vec![named], &[(Level::Wrong, "run task guard is not registered: another run task of acme")]);
+        check(&["not guard"], vec![], &[(Level::Aside, "run task guard is defined as not enabled")]);
+        check(&["not guard"], vec![task("guard", url, 2)], &[(Level::Well, "run task guard is asked by 2")]);
         check(&[], vec![task("guard", url, 2)], &[(Level::Wrong, "run task guard asks guard, which is not defined")]);
+    }
+
+    #[test]
+    fn what_a_moved_run_task_is_below_is_what_connect_replaces() {
+        let guard = "guard".parse().unwrap();
+        let of = |url| base(url, &guard).map(|base| base.to_string());
+        assert_eq!(of("https://old.example/prod/run-tasks/guard/").unwrap(), "https://old.example/prod");
+        for url in [
+            "https://old.example/guard",
+            "https://old.example/run-tasks/other",
+            "https://jo:hush@old.example/run-tasks/guard",
+        ] {
+            assert_eq!(of(url), None, "{url}");
+        }
     }
 }

@@ -203,7 +203,7 @@ async fn run_task(knocker: &Knocker, doorway: &Doorway<'_>, table: &Table, task:
         return Line::wrong(format!("run task {task} fails whatever it is asked: {invalid}"), "sluice tasks FILE");
     }
     let Ok(keyed) = tokio::time::timeout(PATIENCE, doorway.keyring.get(&stored.keys, false, now())).await else {
-        return Line::aside(format!("run task {task} is not asked: its key is not to be had in time"));
+        return Line::aside(format!("run task {task} is not asked: its key is not to be had in time")).unseen();
     };
     let Some(key) = keyed.keys.first() else {
         let places: Vec<String> = stored.keys.iter().map(ToString::to_string).collect();
@@ -211,7 +211,8 @@ async fn run_task(knocker: &Knocker, doorway: &Doorway<'_>, table: &Table, task:
         return Line::aside(format!(
             "run task {task} is not asked, as {} is not at hand here ({why})",
             places.join(", ")
-        ));
+        ))
+        .unseen();
     };
     match ask(knocker, task, Some(key)).await {
         Ok(answered) if answered.status == 200 => Line::well(format!("run task {task} answers its verification")),

@@ -24,11 +24,13 @@ use sluice_aws::Table;
 use sluice_aws::secrets::{KeyCache, resolve, resolve_lists};
 use sluice_domain::onboarding::{Endpoint, InvalidEndpoint};
 use sluice_domain::pace::{Lane, Paced};
+use sluice_domain::ports::Definitions;
 use sluice_domain::{InvalidName, Organization, chain};
 use sluice_hcp::digest::Digester;
 use sluice_hcp_client::{Client, Limits, Settings, SettingsError};
 use sluice_lambda::{Env, InvalidConfig, SecretRef, TfeAddress, api_requests_per_second};
 
+use self::asking::Defined;
 use self::endpoint::Doorway;
 use self::report::{Line, Report, Section};
 use self::settings::Secrets;
@@ -148,7 +150,10 @@ async fn examine(
             }
             Ok(None) => Section::new(
                 "The endpoint",
-                vec![Line::aside("not looked at: say with --url or SLUICE_PUBLIC_URL where HCP Terraform reaches it")],
+                vec![
+                    Line::aside("not looked at: say with --url or SLUICE_PUBLIC_URL where HCP Terraform reaches it")
+                        .unseen(),
+                ],
             ),
             Err(error) => Section::new(
                 "The endpoint",
@@ -156,7 +161,8 @@ async fn examine(
             ),
         }
     };
-    let client = client(vars, asked, ca_bundle.clone());
+    let organizations = known(asked, organizations, table).await;
+    let client = client(vars, asked, ca_bundle.clone(), !organizations.is_empty());
     let told = async {
         match client.await {
             Ok(terraform) => instance(&terraform, asked, organizations, table).await,
@@ -172,11 +178,30 @@ async fn examine(
     Report(sections)
 }
 
-/// The client of HCP Terraform, or a line about why there is none.
-async fn client(vars: &BTreeMap<String, String>, asked: &Asked, ca_bundle: Option<Vec<u8>>) -> Result<Terraform, Line> {
+/// The organizations that are named, or else those that the table knows.
+async fn known(asked: &Asked, named: Vec<Organization>, table: Option<&Table>) -> Vec<Organization> {
+    match table {
+        Some(table) if named.is_empty() => {
+            // That it cannot be read is said elsewhere.
+            let known = probe::timely(table.organizations(&asked.terraform.host)).await;
+            known.map(|known| known.into_iter().collect()).unwrap_or_default()
+        }
+        _ => named,
+    }
+}
+
+/// The client of HCP Terraform, or a line about why there is none: `needed` if there are organizations to look at.
+async fn client(
+    vars: &BTreeMap<String, String>,
+    asked: &Asked,
+    ca_bundle: Option<Vec<u8>>,
+    needed: bool,
+) -> Result<Terraform, Line> {
     let missing = "set API_TOKEN to a token of a team or of a user, as state-indexer and run-creator have it";
     if asked.api_token.is_empty() {
-        return Err(Line::warning("API_TOKEN is not set here, so nothing of it is looked at", missing));
+        let what = "API_TOKEN is not set here, so nothing of it is looked at";
+        let line = if needed { Line::wrong(what, missing) } else { Line::warning(what, missing) };
+        return Err(line.unseen());
     }
     let token = probe::timely(resolve(vars, asked.api_token.clone())).await;
     let token = token.map_err(|why| Line::wrong(format!("API_TOKEN cannot be fetched: {why}"), missing))?;
@@ -200,36 +225,39 @@ async fn client(vars: &BTreeMap<String, String>, asked: &Asked, ca_bundle: Optio
 async fn instance(
     terraform: &Terraform,
     asked: &Asked,
-    named: Vec<Organization>,
+    organizations: Vec<Organization>,
     table: Option<&Table>,
 ) -> Vec<Section> {
     let (mut section, ours) = terraform::look(terraform, &asked.terraform.url).await;
     if !ours {
         return vec![section];
     }
-    let organizations = match (named.is_empty(), table) {
-        (false, _) => named,
-        (true, Some(table)) => match probe::timely(table.organizations(&asked.terraform.host)).await {
-            Ok(known) => known.into_iter().collect(),
-            // That it cannot be read is said elsewhere.
-            Err(_) => Vec::new(),
-        },
-        (true, None) => Vec::new(),
-    };
     if organizations.is_empty() {
         let what = "no organization is known, so none is looked at: name one, as in sluice doctor acme";
-        section.lines.push(Line::aside(what));
+        section.lines.push(Line::aside(what).unseen());
     }
     let endpoint = asked.endpoint().ok().flatten();
+    let defined = match table {
+        Some(table) => defined(table).await,
+        None => None,
+    };
     let mut sections = vec![section];
     for organization in organizations {
-        let defined = match table {
-            Some(table) => probe::timely(table.tasks()).await.unwrap_or_default(),
-            None => Vec::new(),
-        };
-        sections.push(terraform::organization(terraform, &organization, endpoint.as_ref(), defined).await);
+        sections.push(terraform::organization(terraform, &organization, endpoint.as_ref(), defined.as_deref()).await);
     }
     sections
+}
+
+/// The run tasks that are defined; None if that cannot be told, which is not the same as none.
+async fn defined(table: &Table) -> Option<Vec<Defined>> {
+    let mut defined = Vec::new();
+    for name in probe::timely(table.tasks()).await.ok()? {
+        // One that has just been taken away is none.
+        let Some(stored) = probe::timely(table.task(&name)).await.ok()? else { continue };
+        let enabled = stored.definition.map_or(true, |task| task.enabled);
+        defined.push(Defined { name, enabled });
+    }
+    Some(defined)
 }
 
 /// The secrets that are at hand. One that cannot be fetched is a line, and no reason to stop.

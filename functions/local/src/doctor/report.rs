@@ -54,13 +54,15 @@ pub struct Line {
     pub names: Vec<String>,
     /// The command or the setting that mends it.
     pub mend: Option<String>,
+    /// It was looked at, and not only why it was not.
+    pub seen: bool,
 }
 
 impl Line {
     /// As it has to be.
     #[must_use]
     pub fn well(what: impl Into<String>) -> Self {
-        Self { level: Level::Well, what: what.into(), names: Vec::new(), mend: None }
+        Self { level: Level::Well, what: what.into(), names: Vec::new(), mend: None, seen: true }
     }
 
     /// Not looked at, which is no fault.
@@ -88,6 +90,13 @@ impl Line {
         self
     }
 
+    /// The same, as something that ought to be looked at and was not.
+    #[must_use]
+    pub fn unseen(mut self) -> Self {
+        self.seen = false;
+        self
+    }
+
     fn text(&self, colours: bool) -> String {
         let mut text = format!("  {} {}", self.level.mark(colours), self.what);
         if !self.names.is_empty() {
@@ -111,6 +120,9 @@ impl Line {
         }
         if let Some(mend) = &self.mend {
             json["mend"] = json!(mend);
+        }
+        if !self.seen {
+            json["unseen"] = json!(true);
         }
         json
     }
@@ -144,6 +156,10 @@ impl Report {
         self.count(Level::Wrong) == 0
     }
 
+    fn unseen(&self) -> usize {
+        self.0.iter().flat_map(|section| &section.lines).filter(|line| !line.seen).count()
+    }
+
     fn count(&self, level: Level) -> usize {
         self.0.iter().flat_map(|section| &section.lines).filter(|line| line.level == level).count()
     }
@@ -158,9 +174,10 @@ impl Report {
             text.push('\n');
         }
         let things = |count: usize| if count == 1 { "1 thing".to_owned() } else { format!("{count} things") };
+        let well = if self.unseen() == 0 { "All is well" } else { "Nothing is wrong with what could be looked at" };
         let _ = match (self.count(Level::Wrong), self.count(Level::Warning)) {
-            (0, 0) => writeln!(text, "All is well."),
-            (0, warnings) => writeln!(text, "All is well; {} could be better.", things(warnings)),
+            (0, 0) => writeln!(text, "{well}."),
+            (0, warnings) => writeln!(text, "{well}; {} could be better.", things(warnings)),
             (1, 0) => writeln!(text, "1 thing is wrong."),
             (wrong, 0) => writeln!(text, "{wrong} things are wrong."),
             (wrong, warnings) => {
@@ -187,8 +204,30 @@ impl Report {
             "well": self.is_well(),
             "wrong": self.count(Level::Wrong),
             "warnings": self.count(Level::Warning),
+            "unseen": self.unseen(),
             "sections": sections,
         });
         format!("{report:#}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_is_only_well_where_all_was_looked_at() {
+        let ends = |lines: Vec<Line>| {
+            let report = Report(vec![Section::new("It", lines)]);
+            assert!(report.is_well());
+            report.text(false).lines().last().unwrap_or_default().to_owned()
+        };
+        let warning = || Line::warning("slow", "wait");
+        assert_eq!(ends(vec![Line::well("up"), Line::aside("local")]), "All is well.");
+        assert_eq!(ends(vec![warning()]), "All is well; 1 thing could be better.");
+        let unseen = Line::aside("not looked at").unseen();
+        assert_eq!(ends(vec![unseen.clone()]), "Nothing is wrong with what could be looked at.");
+        let both = "Nothing is wrong with what could be looked at; 1 thing could be better.";
+        assert_eq!(ends(vec![unseen, warning()]), both);
     }
 }

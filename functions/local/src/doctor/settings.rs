@@ -36,7 +36,9 @@ pub(super) fn look(secrets: &Secrets, faults: Vec<Line>) -> Section {
         ));
     }
     if secrets.notification_tokens.is_empty() {
-        lines.push(Line::aside("NOTIFICATION_TOKEN is not set here: whether the endpoint takes it is not looked at"));
+        lines.push(
+            Line::aside("NOTIFICATION_TOKEN is not set here: whether the endpoint takes it is not looked at").unseen(),
+        );
     }
     let digest = "the digests of outputs are made with it: another one makes every workspace stale once";
     if secrets.account && secrets.digest_keys.is_empty() {

@@ -9,15 +9,14 @@ use sluice_domain::onboarding::{
 };
 use sluice_domain::pace::Paced;
 use sluice_domain::ports::TerraformError;
-use sluice_domain::{Classify, Fault, Organization, TaskName, chain};
+use sluice_domain::{Organization, ProjectId, chain};
 use sluice_hcp_client::Client;
 use sluice_lambda::now;
 use tokio::task::JoinSet;
 
-use super::asking::{self, RunTasks};
+use super::asking::{self, Defined, RunTasks};
 use super::clock;
 use super::listening::{self, Subscriptions};
-use super::probe::{PATIENCE, timely};
 use super::report::{Line, Section};
 use super::turns::Turns;
 
@@ -39,26 +38,37 @@ pub(super) type Terraform = Arc<Paced<Client, Turns>>;
 /// Looks at the instance itself, and whose the token is. With what is worth asking further.
 pub(super) async fn look(terraform: &Terraform, address: &str) -> (Section, bool) {
     let title = format!("HCP Terraform at {address}");
-    let instance = match timely(terraform.instance()).await {
+    let instance = match patiently(async || terraform.instance().await).await {
         Ok(instance) => instance,
         Err(why) => return (Section::new(title, vec![unanswered(&why)]), false),
     };
     let mut lines = vec![Line::well(named(&instance))];
     lines.extend(instance.clock.map(|theirs| clock::compare("HCP Terraform", theirs, now())));
-    let ours = match timely(terraform.account()).await {
+    let ours = match repeated(async || terraform.account().await).await {
         Ok(account) => {
             let (line, ours) = token(account.kind, &account.username);
             lines.push(line);
             ours
         }
-        Err(why) => {
-            let mend = "make a token for a team (Settings, Teams) or a user, and set it in API_TOKEN here and at \
-                        state-indexer and run-creator";
-            lines.push(Line::wrong(format!("API_TOKEN is not taken: {why}"), mend));
-            false
+        Err(error) => {
+            let (line, ours) = untold(&error);
+            lines.push(line);
+            ours
         }
     };
     (Section::new(title, lines), ours)
+}
+
+/// What it means that it does not say whose the token is, and whether it may tell more all the same.
+fn untold(error: &TerraformError) -> (Line, bool) {
+    let why = why(error);
+    if matches!(error, TerraformError::Unauthorized { .. }) {
+        let mend = "make a token for a team (Settings, Teams) or a user, and set it in API_TOKEN here and at \
+                    state-indexer and run-creator";
+        return (Line::wrong(format!("API_TOKEN is not taken: {why}"), mend), false);
+    }
+    let what = format!("it does not say whose API_TOKEN is: {why}");
+    (Line::wrong(what, "try again once HCP Terraform answers").unseen(), true)
 }
 
 fn unanswered(why: &str) -> Line {
@@ -92,7 +102,7 @@ pub(super) async fn organization(
     terraform: &Terraform,
     organization: &Organization,
     endpoint: Option<&Endpoint>,
-    defined: Vec<TaskName>,
+    defined: Option<&[Defined]>,
 ) -> Section {
     let title = format!("The organization {organization}");
     let none = BTreeSet::new();
@@ -113,48 +123,49 @@ pub(super) async fn organization(
     };
     let mut lines = permissions(organization, &workspaces);
     match endpoint {
-        None => lines.push(Line::aside(
+        None => lines.push(
+            Line::aside(
             "who tells Sluice of runs, and asks it about them, is not looked at: say with --url where it is reached",
-        )),
+        )
+        .unseen()),
         Some(endpoint) => {
-            let (heard, asked) = tokio::join!(
+            let ((found, unread), asked) = tokio::join!(
                 subscriptions(terraform, organization, workspaces),
-                run_tasks(terraform, organization, defined),
+                run_tasks(terraform, organization, endpoint, defined),
             );
-            let (found, unread) = heard;
             lines.extend(listening::lines(organization, endpoint, &found));
             lines.extend(unread);
-            match asked {
-                Ok(tasks) => lines.extend(asking::lines(organization, endpoint, &tasks)),
-                Err(why) => lines.push(Line::warning(
-                    format!("its run tasks cannot be listed: {why}"),
-                    "give the token's team the permission to read, or manage, run tasks",
-                )),
-            }
+            lines.extend(asked);
         }
     }
     Section::new(title, lines)
 }
 
-/// What the token may not do where Sluice has to.
+/// What the token may not do where Sluice has to. What HCP Terraform does not say is not taken for a yes.
 fn permissions(organization: &Organization, workspaces: &[WorkspaceSeen]) -> Vec<Line> {
-    let without = |may: fn(&WorkspaceSeen) -> Option<bool>| -> Vec<String> {
-        let forbidden = workspaces.iter().filter(|workspace| may(workspace) == Some(false));
-        forbidden.map(|workspace| format!("{organization}/{}", workspace.name)).collect()
+    let with = |says: Option<bool>, may: fn(&WorkspaceSeen) -> Option<bool>| -> Vec<String> {
+        let those = workspaces.iter().filter(|workspace| may(workspace) == says);
+        those.map(|workspace| format!("{organization}/{}", workspace.name)).collect()
     };
     let mut lines = Vec::new();
-    let states = without(|it| it.may.read_state_versions);
+    let states = with(Some(false), |it| it.may.read_state_versions);
     if !states.is_empty() {
         let what = format!("API_TOKEN may not read the states of {}", counted(states.len()));
         let mend = "give its team the permission Read in them, or one of its own to read state versions";
         lines.push(Line::wrong(what, mend).about(states));
     }
-    let runs = without(|it| it.may.queue_run);
+    let runs = with(Some(false), |it| it.may.queue_run);
     if !runs.is_empty() {
         let what = format!("API_TOKEN may not create runs in {}", counted(runs.len()));
         let mend =
             "give its team the permission Plan or Write in them, or a rule in SLUICE_AUTONOMY_RULES that says observe";
         lines.push(Line::wrong(what, mend).about(runs));
+    }
+    let untold = with(None, |it| it.may.read_state_versions.and(it.may.queue_run));
+    if !untold.is_empty() {
+        let many = counted(untold.len());
+        let what = format!("HCP Terraform does not say whether API_TOKEN may read states and create runs in {many}");
+        lines.push(Line::aside(what).about(untold).unseen());
     }
     if lines.is_empty() {
         lines.push(Line::well(format!("API_TOKEN may read states and create runs in {}", counted(workspaces.len()))));
@@ -172,20 +183,36 @@ async fn subscriptions(
     organization: &Organization,
     workspaces: Vec<WorkspaceSeen>,
 ) -> (Subscriptions, Vec<Line>) {
-    let projects = pages(async |page| terraform.projects(organization, page).await).await;
-    let projects = projects.ok().flatten().unwrap_or_default();
+    let projects = match pages(async |page| terraform.projects(organization, page).await).await {
+        Ok(projects) => projects.unwrap_or_default(),
+        Err(why) => {
+            // Without those of projects, a workspace that is told of by its project's seems not to be.
+            let what = format!("its projects, and with them notification configurations, cannot be listed: {why}");
+            let line = Line::wrong(what, "try again once HCP Terraform answers").unseen();
+            return (Subscriptions::default(), vec![line]);
+        }
+    };
     let visible = |workspace: &&WorkspaceSeen| {
         workspace.may.update != Some(false) && workspace.execution_mode.as_deref() != Some("local")
     };
+    let mut unread_projects: BTreeSet<ProjectId> = projects.iter().map(|project| project.id.clone()).collect();
     let mut asked: Vec<Subscriber> = projects.into_iter().map(|project| Subscriber::Project(project.id)).collect();
     asked.extend(workspaces.iter().filter(visible).map(|it| Subscriber::Workspace(it.id.clone())));
     let (read, failed) = read_all(terraform, asked).await;
     let (mut of_workspaces, mut of_projects) = (BTreeMap::new(), BTreeMap::new());
     for (subscriber, found) in read {
+        if let Subscriber::Project(id) = &subscriber {
+            unread_projects.remove(id);
+        }
         match (subscriber, found) {
             (Subscriber::Workspace(id), Some(found)) => drop(of_workspaces.insert(id, found)),
             (Subscriber::Project(id), Some(found)) => drop(of_projects.insert(id, found)),
             (_, None) => {}
+        }
+    }
+    for workspace in &workspaces {
+        if workspace.project.as_ref().is_some_and(|project| unread_projects.contains(project)) {
+            of_workspaces.remove(&workspace.id);
         }
     }
     let mut lines = Vec::new();
@@ -195,12 +222,12 @@ async fn subscriptions(
     let names: Vec<String> = workspaces.iter().filter(unread).map(|it| format!("{organization}/{}", it.name)).collect();
     if let Some(why) = failed {
         let what = format!("notification configurations could not be read: {why}");
-        lines.push(Line::warning(what, "try again once HCP Terraform answers").about(names));
+        lines.push(Line::wrong(what, "try again once HCP Terraform answers").about(names).unseen());
     } else if !names.is_empty() {
         let what =
             format!("the notification configurations of {} are not to be seen with API_TOKEN", counted(names.len()));
         let mend = "run sluice doctor with the token of an admin of them: only admins see notification configurations";
-        lines.push(Line::warning(what, mend).about(names));
+        lines.push(Line::warning(what, mend).about(names).unseen());
     }
     (Subscriptions { workspaces, of_workspaces, of_projects }, lines)
 }
@@ -238,17 +265,32 @@ async fn read_all(terraform: &Terraform, asked: Vec<Subscriber>) -> (Read, Optio
     }
 }
 
+/// Lines about the run tasks of an organization. Without what is defined there is nothing to hold them against.
 async fn run_tasks(
     terraform: &Terraform,
     organization: &Organization,
-    defined: Vec<TaskName>,
-) -> Result<RunTasks, String> {
-    let entitlements = patiently(async || terraform.entitlements(organization).await).await?.unwrap_or_default();
-    let found = pages(async |page| terraform.run_tasks(organization, page).await).await?;
-    match found {
-        Some(found) => Ok(RunTasks { defined, found, entitlements }),
-        None if defined.is_empty() => Ok(RunTasks::default()),
-        None => Err("they are not to be seen with API_TOKEN".to_owned()),
+    endpoint: &Endpoint,
+    defined: Option<&[Defined]>,
+) -> Vec<Line> {
+    let Some(defined) = defined else {
+        let what = "its run tasks are not looked at: the table does not say which are defined";
+        return vec![Line::aside(what).unseen()];
+    };
+    let failed =
+        |why: String, mend: &str| vec![Line::wrong(format!("its run tasks cannot be listed: {why}"), mend).unseen()];
+    let again = "try again once HCP Terraform answers";
+    let entitlements = match patiently(async || terraform.entitlements(organization).await).await {
+        Ok(entitlements) => entitlements.unwrap_or_default(),
+        Err(why) => return failed(why, again),
+    };
+    match pages(async |page| terraform.run_tasks(organization, page).await).await {
+        Ok(Some(found)) => asking::lines(organization, endpoint, &RunTasks { defined, found, entitlements }),
+        Ok(None) if defined.is_empty() => Vec::new(),
+        Ok(None) => failed(
+            "they are not to be seen with API_TOKEN".to_owned(),
+            "give the token's team the permission to read, or manage, run tasks",
+        ),
+        Err(why) => failed(why, again),
     }
 }
 
@@ -274,32 +316,60 @@ async fn notifications(
     terraform: &Terraform,
     subscriber: &Subscriber,
 ) -> Result<Option<Vec<NotificationFound>>, String> {
-    for _ in 0..THROTTLED_MAX {
-        if let Some(answer) = once(terraform.notifications(subscriber)).await {
-            return answer;
+    for _ in 1..THROTTLED_MAX {
+        let answer = terraform.notifications(subscriber).await;
+        if !throttled(&answer) {
+            return answer.map_err(|error| why(&error));
         }
     }
-    Err(THROTTLED.to_owned())
+    terraform.notifications(subscriber).await.map_err(|error| why(&error))
 }
 
-/// What HCP Terraform answers, where it wants to be left alone a while later.
+/// The same as [`repeated`], where in words why is enough.
 async fn patiently<T>(ask: impl AsyncFn() -> Result<T, TerraformError>) -> Result<T, String> {
-    for _ in 0..THROTTLED_MAX {
-        if let Some(answer) = once(ask()).await {
+    repeated(ask).await.map_err(|error| why(&error))
+}
+
+/// What HCP Terraform answers, where it wants to be left alone a while later. The next turn is after the pause that it
+/// asked for. The client gives up each request in time; the wait for a turn, which may be longer, does not count.
+async fn repeated<T>(ask: impl AsyncFn() -> Result<T, TerraformError>) -> Result<T, TerraformError> {
+    for _ in 1..THROTTLED_MAX {
+        let answer = ask().await;
+        if !throttled(&answer) {
             return answer;
         }
     }
-    Err(THROTTLED.to_owned())
+    ask().await
 }
 
-const THROTTLED: &str = "it is asked too much by others: it keeps answering 429";
+fn throttled<T>(answer: &Result<T, TerraformError>) -> bool {
+    matches!(answer, Err(TerraformError::RateLimited { .. }))
+}
 
-/// What it answers in time; None if it wants to be asked again. The turn that comes next is after the pause that it
-/// asked for.
-async fn once<T>(answer: impl Future<Output = Result<T, TerraformError>>) -> Option<Result<T, String>> {
-    match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(Err(error)) if matches!(error.fault(), Fault::Throttled { .. }) => None,
-        Ok(answer) => Some(answer.map_err(|error| chain(&error))),
-        Err(_) => Some(Err(format!("there is no answer within {} seconds", PATIENCE.as_secs()))),
+fn why(error: &TerraformError) -> String {
+    match error {
+        TerraformError::RateLimited { .. } => "it is asked too much by others: it keeps answering 429".to_owned(),
+        error => chain(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::report::Level;
+
+    #[test]
+    fn only_a_token_that_is_refused_is_not_taken() {
+        let action = "to see whose the token is";
+        let (line, ours) = untold(&TerraformError::Unauthorized { action });
+        assert!(line.what.starts_with("API_TOKEN is not taken") && !ours, "{line:?}");
+        for error in [
+            TerraformError::ServerError { action, status: 503 },
+            TerraformError::RateLimited { action, after_ms: 1_000 },
+        ] {
+            let (line, ours) = untold(&error);
+            assert!(line.what.starts_with("it does not say whose API_TOKEN is") && ours, "{line:?}");
+            assert_eq!((line.level, line.seen), (Level::Wrong, false));
+        }
     }
 }

@@ -8,6 +8,9 @@ use sluice_domain::pace::{Lane, Pace};
 use sluice_domain::ports::TerraformError;
 use tokio::time::{Instant, sleep_until};
 
+/// The longest pause that is kept, whatever HCP Terraform asks for.
+const PAUSE_MAX: Duration = Duration::from_mins(1);
+
 /// One turn after the other, so far apart.
 #[derive(Debug)]
 pub(super) struct Turns {
@@ -35,7 +38,7 @@ impl Pace for Turns {
     }
 
     async fn slow_down(&self, after_ms: u64) {
-        let until = Instant::now() + Duration::from_millis(after_ms);
+        let until = Instant::now() + Duration::from_millis(after_ms).min(PAUSE_MAX);
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         *next = (*next).max(until);
     }

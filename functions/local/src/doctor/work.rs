@@ -102,16 +102,24 @@ fn sweeps(pulse: Option<&Pulse>, place: Place<'_>, now: Timestamp) -> Vec<Line> 
         let what = format!("{by} has not run for {}, since {}: retries and lost bells wait", duration(age), pulse.at);
         lines.push(Line::wrong(what, schedule));
     } else if let Some(fault) = &pulse.fault {
-        lines.push(Line::wrong(
-            format!("the last run of {by} failed: {fault}"),
-            "give its role Query on the index due and UpdateItem on the table, as the module in infra/ does",
-        ));
+        let mend = if is_denied(fault) {
+            "give its role Query on the index due and UpdateItem on the table, as the module in infra/ does".to_owned()
+        } else {
+            format!("look at the log of {by}: it says more, and whether the next run failed as well")
+        };
+        lines.push(Line::wrong(format!("the last run of {by} failed: {fault}"), mend));
     } else {
         let rung = if pulse.rung == 1 { "1 work".to_owned() } else { format!("{} works", pulse.rung) };
         lines.push(Line::well(format!("{by} ran {} ago, for {rung}", duration(age))));
     }
     lines.extend(version(pulse));
     lines
+}
+
+/// Whether a fault is what AWS says to a role without a permission.
+fn is_denied(fault: &str) -> bool {
+    let fault = fault.to_lowercase();
+    ["accessdenied", "access denied", "not authorized"].iter().any(|words| fault.contains(words))
 }
 
 /// That functions and command are of different versions, if they are.
@@ -210,6 +218,14 @@ mod tests {
         check(Some(pulse(180_000)), &[(Level::Wrong, late)]);
         let failed = Pulse { fault: Some("no table".to_owned()), ..pulse(1_000) };
         check(Some(failed), &[(Level::Wrong, "the last run of sweeper failed: no table")]);
+        for (fault, mend) in [
+            ("no table", "look at the log of sweeper"),
+            ("AccessDeniedException: User is not authorized to perform dynamodb:Query", "give its role Query"),
+        ] {
+            let failed = Pulse { fault: Some(fault.to_owned()), ..pulse(1_000) };
+            let lines = sweeps(Some(&failed), Place::Account, NOW);
+            assert!(lines[0].mend.as_ref().unwrap().starts_with(mend), "{lines:?}");
+        }
         let older = Pulse { version: "0.0.9".to_owned(), ..pulse(1_000) };
         let version = format!("sweeper is version 0.0.9, and this command is {VERSION}");
         check(Some(older), &[(Level::Well, "sweeper ran 1 second ago, for 1 work"), (Level::Warning, &version)]);

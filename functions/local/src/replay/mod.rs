@@ -14,7 +14,7 @@ use sluice_lambda::{InvalidConfig, now};
 pub use event::EventError;
 
 use crate::cli;
-use crate::dead::{self, DeadError};
+use crate::dead::{self, DeadError, Said};
 use crate::serve::{ServeError, lease_ms_max, open, terraform};
 use crate::store::OpenError;
 
@@ -72,7 +72,7 @@ pub enum ReplayError {
 }
 
 /// Replays what was named. Returns what to print.
-pub async fn run(options: &cli::Replay, vars: &BTreeMap<String, String>) -> Result<String, ReplayError> {
+pub async fn run(options: &cli::Replay, vars: &BTreeMap<String, String>) -> Result<Said, ReplayError> {
     let numbers = !options.what.is_empty() && options.what.iter().all(|what| what.parse::<usize>().is_ok());
     if options.what.is_empty() || numbers && !options.what.iter().any(|what| Path::new(what).exists()) {
         return as_before(options, vars).await;
@@ -80,7 +80,7 @@ pub async fn run(options: &cli::Replay, vars: &BTreeMap<String, String>) -> Resu
     let terraform = terraform(vars)?;
     let said = options.what.join(" ");
     if let Some(work) = work(&said, &terraform.host) {
-        return take_up(&options.store, vars, &work).await;
+        return Ok(take_up(&options.store, vars, &work).await?.into());
     }
     let file = PathBuf::from(&said);
     if !file.exists() {
@@ -90,11 +90,11 @@ pub async fn run(options: &cli::Replay, vars: &BTreeMap<String, String>) -> Resu
     let task = options.task.as_deref().map(str::parse::<TaskName>).transpose();
     let event = event::read(bytes).and_then(|event| event.for_task(task.map_err(EventError::Task)?));
     let event = event.map_err(|source| ReplayError::Event { file, source })?;
-    deliver::deliver(options, vars, &terraform, event).await
+    Ok(deliver::deliver(options, vars, &terraform, event).await?.into())
 }
 
 /// What `sluice dead` does now.
-async fn as_before(options: &cli::Replay, vars: &BTreeMap<String, String>) -> Result<String, ReplayError> {
+async fn as_before(options: &cli::Replay, vars: &BTreeMap<String, String>) -> Result<Said, ReplayError> {
     let cli::Replay { what: works, all, store, .. } = options;
     let store = store.clone();
     let (command, now) = if works.is_empty() && !all {
