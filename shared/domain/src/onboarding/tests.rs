@@ -304,6 +304,21 @@ fn what_every_workspace_asks_is_attached_to_none() {
 }
 
 #[test]
+fn a_level_that_is_asked_for_is_that_of_every_workspace_too() {
+    let aim = RunTaskAim { enforce: true, ..task_aim(&["ws-a"]) };
+    let asked = |enforcement| {
+        let stages = [Stage::PrePlan, Stage::PostPlan].into();
+        RunTaskFound { global: Some(GlobalTask { stages, enforcement }), ..task("1", TASK, &[]) }
+    };
+    check_task(&aim, &[asked(Enforcement::Mandatory)], "right task-1");
+    let advisory = [asked(Enforcement::Advisory)];
+    check_task(&aim, &advisory, "update task-1: not every workspace asks it as it has to");
+    let RunTaskStep::Update { global, .. } = plan_run_task(&aim, &advisory).task else { panic!("an update") };
+    assert_eq!(global, asked(Enforcement::Mandatory).global, "the stages stay");
+    check_task(&task_aim(&["ws-a"]), &advisory, "right task-1");
+}
+
+#[test]
 fn to_disconnect_is_to_delete_our_run_tasks_or_to_take_them_from_some() {
     let attached =
         [("ws-a", Stage::PostPlan, Enforcement::Mandatory), ("ws-b", Stage::PostPlan, Enforcement::Mandatory)];
