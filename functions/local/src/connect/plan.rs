@@ -5,7 +5,7 @@ use std::fmt;
 
 use sluice_domain::gate::KeyPlace;
 use sluice_domain::onboarding::{
-    AttachmentStep, NotificationStep, Repair, RunTaskAim, RunTaskPlan, RunTaskStep, Subscriber, TaskRepair,
+    AttachmentStep, NotificationStep, Repair, RunTaskAim, RunTaskPlan, RunTaskStep, Subscriber, TaskRepair, host_of,
 };
 use sluice_domain::{Organization, WorkspaceId};
 
@@ -246,7 +246,7 @@ fn told(settings: &sluice_domain::onboarding::AttachmentSettings) -> String {
     format!("{} at {}", level, stages.join(", "))
 }
 
-/// Why a run task cannot be had.
+/// Why a run task cannot be had. Of the URL, which is another's, only the host is told.
 pub fn name_taken(url: &str) -> String {
-    format!("the organization has a run task of this name, which asks {url}: rename that or delete it")
+    format!("the organization has a run task of this name, which asks {}: rename that or delete it", host_of(url))
 }

@@ -63,6 +63,18 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// As much of a URL as may be printed, whoever wrote it: the scheme and the host. Names, passwords, paths and queries may
+/// be secrets.
+#[must_use]
+pub fn host_of(url: &str) -> String {
+    let (scheme, rest) = url.trim().split_once("://").map_or(("", url.trim()), |(scheme, rest)| (scheme, rest));
+    let end = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '?' | '#' | '\\');
+    let (host, path) = rest.split_at(rest.find(end).unwrap_or(rest.len()));
+    // A password may hold what ends a host, and then it is not to be told where it ends itself.
+    let host = if path.contains('@') { "…" } else { host.rsplit('@').next().unwrap_or_default() };
+    if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") }
+}
+
 /// The host and path that `rest` is below, as someone copies it from a notification configuration or a run task.
 fn base(rest: &str) -> &str {
     let task = rest.rsplit_once('/').filter(|(_, name)| name.parse::<TaskName>().is_ok());

@@ -16,7 +16,7 @@ mod tests;
 mod triggers;
 
 pub use choice::Choice;
-pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use endpoint::{Endpoint, InvalidEndpoint, host_of};
 pub use found::{
     Account, AttachmentFound, DeliveryResponse, Entitlements, GlobalTask, Instance, NotificationFound,
     OrganizationFound, Page, ProjectFound, RunTaskFound, Subscriber, TokenKind, WorkspaceMay, WorkspaceSeen,

@@ -186,6 +186,20 @@ fn an_endpoint_is_an_address_and_knows_its_own() {
     assert_eq!(at("https://sluice.example/prod/run-tasks/a/b"), None);
 }
 
+#[test]
+fn of_a_url_only_scheme_and_host_are_told() {
+    for (url, expect) in [
+        ("https://jo:secret@sluice.example:8443/x", "https://sluice.example:8443"),
+        ("https://else.example/hook/secret?key=secret#secret", "https://else.example"),
+        ("https://else.example?key=secret", "https://else.example"),
+        ("https://jo:se/cret@sluice.example", "https://…"),
+        ("jo:secret@sluice.example/secret", "sluice.example"),
+        ("sluice.example", "sluice.example"),
+    ] {
+        assert_eq!(host_of(url), expect);
+    }
+}
+
 fn task_aim(workspaces: &[&str]) -> RunTaskAim {
     RunTaskAim {
         name: "guard".parse().unwrap(),
