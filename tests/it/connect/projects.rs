@@ -1,6 +1,6 @@
 //! Projects that tell of their workspaces, and which workspaces are meant.
 
-use sluice_tests::hcp::{Route, RunOptions, WorkspaceSpec};
+use sluice_tests::hcp::{ApiFault, ApiMishap, Route, RunOptions, WorkspaceSpec};
 
 use super::scene::Scene;
 use crate::serve::program::NOTIFICATION_TOKEN;
@@ -82,6 +82,27 @@ async fn workspaces_are_chosen_by_name_tag_and_project() {
     let ended = scene.connect(&["--project", "nowhere", "--dry-run"]).await;
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("there is no project nowhere"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn what_workspaces_have_of_their_own_is_kept_if_their_project_cannot_be_made_to_tell() {
+    let scene = scene().await;
+    for workspace in ["app", "db", "dns"] {
+        scene.hcp.notify(workspace, &scene.door.notifications(), NOTIFICATION_TOKEN);
+    }
+    scene.hcp.notify_project("core", &scene.door.notifications(), NOTIFICATION_TOKEN);
+    scene.hcp.faults(|faults| {
+        faults.api.push(ApiFault::next(Route::CreateProjectNotificationConfiguration, 2, ApiMishap::Status(403)));
+    });
+    let told = scene.connects(&["--yes", "--prune"], 1).await;
+    assert!(told.contains("workspace app  kept, as its project does not tell\n"), "{told}");
+    assert!(told.contains("workspace db   kept, as its project does not tell\n"), "{told}");
+    assert_eq!((scene.notifications("app").len(), scene.notifications("db").len()), (1, 1));
+    // That of another project is another matter.
+    assert_eq!(scene.notifications("dns"), []);
+    scene.connects(&["--yes", "--prune"], 0).await;
+    scene.assert_tells("shop");
+    assert_eq!((scene.notifications("app"), scene.notifications("db")), (vec![], vec![]));
 }
 
 #[tokio::test]

@@ -126,32 +126,33 @@ impl Look<'_> {
             {
                 covered.insert(id.clone());
             }
-            plan.notifications.push(NotificationRow { subscriber, name, todo });
+            plan.notifications.push(NotificationRow { subscriber, name, todo, told_by: None });
         }
         let mut asked = Vec::new();
         for workspace in &seen.workspaces {
-            let is_covered = workspace.project.as_ref().is_some_and(|project| covered.contains(project));
-            plan.covered += usize::from(is_covered && !self.aim.none);
-            if is_covered && !self.options.prune && !self.aim.none {
+            let told_by = workspace.project.clone().filter(|it| !self.aim.none && covered.contains(it));
+            plan.covered += usize::from(told_by.is_some());
+            if told_by.is_some() && !self.options.prune {
                 continue;
             }
             let (subscriber, name) = (Subscriber::Workspace(workspace.id.clone()), workspace.name.clone());
             if workspace.execution_mode.as_deref() == Some("local") && !self.aim.none {
-                plan.notifications.push(NotificationRow { subscriber, name, todo: Todo::LeftOut(LOCAL.to_owned()) });
+                let todo = Todo::LeftOut(LOCAL.to_owned());
+                plan.notifications.push(NotificationRow { subscriber, name, todo, told_by });
             } else {
-                asked.push((subscriber, (name, is_covered)));
+                asked.push((subscriber, (name, told_by)));
             }
         }
-        for (subscriber, (name, is_covered), found) in self.ask("workspaces", asked).await {
+        for (subscriber, (name, told_by), found) in self.ask("workspaces", asked).await {
             let todo = match found {
-                Ok(Some(found)) => self.of_workspace(is_covered, &found),
+                Ok(Some(found)) => self.of_workspace(told_by.is_some(), &found),
                 Ok(None) => Todo::Refused(NO_ADMIN.to_owned()),
                 Err(error @ TerraformError::Unauthorized { .. }) => return Err(error.into()),
                 Err(error) => Todo::Refused(chain(&error)),
             };
             // What its project tells of is counted already.
-            if !(is_covered && matches!(todo, Todo::Right)) {
-                plan.notifications.push(NotificationRow { subscriber, name, todo });
+            if !(told_by.is_some() && matches!(todo, Todo::Right)) {
+                plan.notifications.push(NotificationRow { subscriber, name, todo, told_by });
             }
         }
         Ok(())

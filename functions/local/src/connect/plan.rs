@@ -7,7 +7,7 @@ use sluice_domain::gate::KeyPlace;
 use sluice_domain::onboarding::{
     AttachmentStep, NotificationStep, Repair, RunTaskAim, RunTaskPlan, RunTaskStep, Subscriber, TaskRepair, host_of,
 };
-use sluice_domain::{Organization, WorkspaceId};
+use sluice_domain::{Organization, ProjectId, WorkspaceId};
 
 /// All of it.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct NotificationRow {
     pub name: String,
     /// What is to be done.
     pub todo: Todo<Vec<NotificationStep>>,
+    /// The project that tells of it, so that it needs nothing of its own.
+    pub told_by: Option<ProjectId>,
 }
 
 impl NotificationRow {
