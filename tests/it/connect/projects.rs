@@ -2,7 +2,7 @@
 
 use sluice_tests::hcp::{ApiFault, ApiMishap, Route, RunOptions, WorkspaceSpec};
 
-use super::scene::Scene;
+use super::scene::{Scene, words};
 use crate::serve::program::NOTIFICATION_TOKEN;
 
 async fn scene() -> Scene {
@@ -72,6 +72,9 @@ async fn workspaces_are_chosen_by_name_tag_and_project() {
     // A project that tells covers whom it has, whatever is chosen; one that is broken does not.
     let project = scene.hcp.notify_project("shop", &scene.door.notifications(), NOTIFICATION_TOKEN);
     assert_eq!(told(&["--tag", "prod"]).await, ["workspace dns"]);
+    assert_eq!(told(&["--tag", "prod", "--rotate"]).await, ["workspace dns"]);
+    scene.hcp.edit_notification(&project, |it| it.triggers = words(&["run:completed"]));
+    assert_eq!(told(&["--workspace", "d*"]).await, ["workspace dns"]);
     scene.hcp.edit_notification(&project, |it| it.enabled = false);
     assert_eq!(told(&["--tag", "prod"]).await, ["workspace app", "workspace dns"]);
     scene.connects(&["--yes", "--per-workspace"], 0).await;

@@ -8,7 +8,7 @@ use sluice_domain::gate::{Enforcement, TaskDefinition};
 use sluice_domain::onboarding::{
     Choice, Endpoint, NotificationAim, NotificationFound, NotificationPlan, Onboarding, ProjectFound, RunTaskAim,
     RunTaskFound, RunTaskStep, Subscriber, TokenKind, WorkspaceSeen, enforcement_of, plan_notifications, plan_run_task,
-    plan_run_task_removal,
+    plan_run_task_removal, tells,
 };
 use sluice_domain::ports::{Definitions, TerraformError};
 use sluice_domain::{Host, Organization, ProjectId, Workspace, WorkspaceId, chain};
@@ -20,6 +20,9 @@ use super::plan::{NotificationRow, Plan, RunTaskRow, RunTaskTodo, Todo, name_tak
 
 /// Why a workspace whose runs are elsewhere is left out.
 const LOCAL: &str = "its execution mode is local, and its runs tell nobody";
+
+/// Why a project's is left as it is where only some of its workspaces are meant.
+const OF_PROJECT: &str = "it tells of these workspaces; mend that with --project, without --workspace and --tag";
 
 /// Why nothing can be seen.
 pub const NO_ADMIN: &str =
@@ -118,21 +121,22 @@ impl Look<'_> {
         };
         let known = in_question.into_iter().filter_map(|id| Some((id.clone(), seen.projects.get(&id)?.name.clone())));
         let asked = known.map(|(id, name)| (Subscriber::Project(id), name)).collect();
-        let mut covered = BTreeSet::new();
+        let mut covered = BTreeMap::new();
         for (subscriber, name, found) in self.ask("projects", asked).await {
             let Some(todo) = self.of_project(&seen.choice, found?) else { continue };
-            if let Subscriber::Project(id) = &subscriber
-                && matches!(todo, Todo::Right | Todo::Steps(_))
-            {
-                covered.insert(id.clone());
+            // Those of a project that is right, or made so, may be pruned.
+            if let (Subscriber::Project(id), Todo::Right | Todo::Steps(_) | Todo::LeftOut(_)) = (&subscriber, &todo) {
+                covered.insert(id.clone(), !matches!(todo, Todo::LeftOut(_)));
             }
             plan.notifications.push(NotificationRow { subscriber, name, todo, told_by: None });
         }
         let mut asked = Vec::new();
         for workspace in &seen.workspaces {
-            let told_by = workspace.project.clone().filter(|it| !self.aim.none && covered.contains(it));
+            let told_by = workspace.project.clone().filter(|it| !self.aim.none && covered.contains_key(it));
             plan.covered += usize::from(told_by.is_some());
-            if told_by.is_some() && !self.options.prune {
+            if let Some(project) = &told_by
+                && !(self.options.prune && covered[project])
+            {
                 continue;
             }
             let (subscriber, name) = (Subscriber::Workspace(workspace.id.clone()), workspace.name.clone());
@@ -179,7 +183,8 @@ impl Look<'_> {
 
     /// What is to be done with a project; None if that is none that tells, and its workspaces do themselves.
     fn of_project(&self, choice: &Choice, found: Option<Vec<NotificationFound>>) -> Option<Todo<Vec<Step>>> {
-        let planned = plan_notifications(&self.aim, &found?);
+        let found = found?;
+        let planned = plan_notifications(&self.aim, &found);
         if self.aim.none && !choice.is_whole_projects() {
             return None;
         }
@@ -187,10 +192,11 @@ impl Look<'_> {
         match planned {
             NotificationPlan::Right => (!self.aim.none).then_some(Todo::Right),
             // One that is there is mended also where no other is wanted.
-            NotificationPlan::Steps(steps) if !alone || !matches!(steps.as_slice(), [Step::Create { .. }]) => {
-                (choice.is_whole_projects() || self.aim.none).then_some(Todo::Steps(steps))
+            NotificationPlan::Steps(steps) if choice.is_whole_projects() => {
+                (!alone || !matches!(steps.as_slice(), [Step::Create { .. }])).then_some(Todo::Steps(steps))
             }
-            NotificationPlan::Steps(_) => None,
+            // It is for more workspaces than are meant, and these would be told of twice.
+            NotificationPlan::Steps(_) => tells(&self.aim, &found).then(|| Todo::LeftOut(OF_PROJECT.to_owned())),
             NotificationPlan::Refused(refusal) => (!alone).then(|| Todo::Refused(refusal.to_string())),
         }
     }

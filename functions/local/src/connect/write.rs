@@ -184,11 +184,7 @@ impl Writer {
         Ok(())
     }
 
-    fn settings(
-        &self,
-        name: Option<&str>,
-        triggers: BTreeSet<String>,
-    ) -> Result<NotificationSettings, TerraformError> {
+    fn settings(&self, name: Option<&str>, triggers: BTreeSet<String>) -> Result<NotificationSettings, TerraformError> {
         let hopeless =
             self.luck.accepted.load(Ordering::Relaxed) == 0 && self.luck.refused.load(Ordering::Relaxed) >= REFUSED_MAX;
         let token = self.token.clone().filter(|_| !hopeless).ok_or_else(|| TerraformError::Refused {

@@ -26,7 +26,8 @@ impl Endpoint {
         let (scheme, rest) = url.split_once("://").ok_or(InvalidEndpoint)?;
         let rest = base(rest);
         let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '@' | '?' | '#' | '\\');
-        if !matches!(scheme, "https" | "http") || rest.is_empty() || rest.starts_with(['/', ':']) || rest.contains(bad) {
+        if !matches!(scheme, "https" | "http") || rest.is_empty() || rest.starts_with(['/', ':']) || rest.contains(bad)
+        {
             return Err(InvalidEndpoint);
         }
         Ok(Self(format!("{scheme}://{rest}")))

@@ -22,7 +22,7 @@ pub use found::{
     OrganizationFound, Page, ProjectFound, RunTaskFound, Subscriber, TokenKind, WorkspaceMay, WorkspaceSeen,
 };
 pub use notifications::{
-    CONFIGURATIONS_MAX, NotificationAim, NotificationPlan, NotificationStep, Refusal, Repair, plan_notifications,
+    CONFIGURATIONS_MAX, NotificationAim, NotificationPlan, NotificationStep, Refusal, Repair, plan_notifications, tells,
 };
 pub use port::{AttachmentSettings, NotificationSettings, Onboarding, RunTaskSettings};
 pub use run_tasks::{

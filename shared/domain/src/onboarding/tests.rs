@@ -102,6 +102,27 @@ fn what_is_broken_is_mended() {
 }
 
 #[test]
+fn what_has_to_be_mended_may_tell_all_the_same() {
+    let rotate = NotificationAim { rotate: true, ..aim() };
+    let told = |triggers: &[&str]| NotificationFound {
+        triggers: triggers.iter().map(|&it| it.to_owned()).collect(),
+        ..ours("1")
+    };
+    for (found, expect) in [
+        (ours("1"), true),
+        (told(&["run:completed"]), true),
+        (told(&["run:errored"]), false),
+        (found("1", "https://old.example/notifications"), true),
+        (found("1", "https://else.example/notifications"), false),
+        (NotificationFound { enabled: false, ..ours("1") }, false),
+        (answered("1", Some(503)), true),
+        (answered("1", Some(401)), false),
+    ] {
+        assert_eq!(tells(&rotate, std::slice::from_ref(&found)), expect, "{found:?}");
+    }
+}
+
+#[test]
 fn of_several_the_best_is_kept() {
     check(&aim(), &[ours("2"), ours("1"), ours("3")], "delete nc-2, a double; delete nc-3, a double");
     let off = NotificationFound { enabled: false, ..ours("1") };
