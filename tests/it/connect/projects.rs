@@ -109,6 +109,32 @@ async fn what_workspaces_have_of_their_own_is_kept_if_their_project_cannot_be_ma
 }
 
 #[tokio::test]
+async fn a_project_that_cannot_be_looked_at_stops_no_other() {
+    let scene = scene().await;
+    scene.hcp.notify("app", &scene.door.notifications(), NOTIFICATION_TOKEN);
+    let unseen = || {
+        let fault = ApiFault::next(Route::ListProjectNotificationConfigurations, 1, ApiMishap::Status(409));
+        scene.hcp.faults(|faults| faults.api.push(fault));
+    };
+    unseen();
+    let told = scene.connects(&["--yes", "--prune"], 1).await;
+    assert!(told.contains(" 1 impossible\n") && told.contains("2 written") | told.contains("3 written"), "{told}");
+    // It is one of three; its workspaces keep what they have, and get nothing that may be a double.
+    assert_eq!(scene.hcp.count(Route::CreateProjectNotificationConfiguration), 2);
+    assert_eq!(scene.hcp.count(Route::CreateNotificationConfiguration), 0);
+    assert_eq!(scene.notifications("app").len() + scene.notifications("shop").len(), 1);
+
+    scene.connects(&["--yes"], 0).await;
+    unseen();
+    let told = scene.connects(&["--yes", "--workspace", "dns"], 1).await;
+    assert!(told.contains("  . workspace dns: whether its project tells of it cannot be seen"), "{told}");
+    assert_eq!(scene.notifications("dns"), []);
+    unseen();
+    scene.connects(&["--yes", "--per-workspace", "--workspace", "dns"], 1).await;
+    scene.assert_tells("dns");
+}
+
+#[tokio::test]
 async fn an_instance_without_projects_is_connected_workspace_by_workspace() {
     let scene = scene().await;
     scene.hcp.server(|server| server.projects = false);

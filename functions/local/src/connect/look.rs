@@ -24,6 +24,9 @@ const LOCAL: &str = "its execution mode is local, and its runs tell nobody";
 /// Why a project's is left as it is where only some of its workspaces are meant.
 const OF_PROJECT: &str = "it tells of these workspaces; mend that with --project, without --workspace and --tag";
 
+/// Why a workspace is left out whose project may tell of it: with one of its own it might be told of twice.
+const UNSEEN: &str = "whether its project tells of it cannot be seen: try again, or say --per-workspace";
+
 /// Why nothing can be seen.
 pub const NO_ADMIN: &str =
     "API_TOKEN may not manage its notifications: it needs admin access to it, as a team's or a person's token";
@@ -45,6 +48,17 @@ struct Seen {
     projects: BTreeMap<ProjectId, ProjectFound>,
     /// The chosen workspaces.
     workspaces: Vec<WorkspaceSeen>,
+}
+
+/// Whether a project tells of its workspaces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Telling {
+    /// It does, or is made to.
+    Surely,
+    /// It does, and something is to be mended about it that is left as it is.
+    AsItIs,
+    /// That cannot be seen now.
+    Perhaps,
 }
 
 impl Look<'_> {
@@ -121,27 +135,56 @@ impl Look<'_> {
         };
         let known = in_question.into_iter().filter_map(|id| Some((id.clone(), seen.projects.get(&id)?.name.clone())));
         let asked = known.map(|(id, name)| (Subscriber::Project(id), name)).collect();
-        let mut covered = BTreeMap::new();
+        let mut telling = BTreeMap::new();
         for (subscriber, name, found) in self.ask("projects", asked).await {
-            let Some(todo) = self.of_project(&seen.choice, found?) else { continue };
-            // Those of a project that is right, or made so, may be pruned.
-            if let (Subscriber::Project(id), Todo::Right | Todo::Steps(_) | Todo::LeftOut(_)) = (&subscriber, &todo) {
-                covered.insert(id.clone(), !matches!(todo, Todo::LeftOut(_)));
+            let (todo, tells) = match found {
+                Ok(found) => {
+                    let Some(todo) = self.of_project(&seen.choice, found) else { continue };
+                    let tells = match todo {
+                        Todo::Right | Todo::Steps(_) => Some(Telling::Surely),
+                        Todo::LeftOut(_) => Some(Telling::AsItIs),
+                        Todo::Refused(_) => None,
+                    };
+                    (todo, tells)
+                }
+                Err(error @ TerraformError::Unauthorized { .. }) => return Err(error.into()),
+                // Some workspaces alone are taken from nobody, so no project is in question.
+                Err(_) if self.aim.none && !seen.choice.is_whole_projects() => continue,
+                // Who asked for each workspace's own did not count on the project.
+                Err(error) => (Todo::Refused(chain(&error)), (!self.options.per_workspace).then_some(Telling::Perhaps)),
+            };
+            if let (Subscriber::Project(id), Some(tells), false) = (&subscriber, tells, self.aim.none) {
+                telling.insert(id.clone(), tells);
             }
             plan.notifications.push(NotificationRow { subscriber, name, todo, told_by: None });
         }
+        self.workspaces_of(seen, &telling, plan).await
+    }
+
+    /// What workspaces need besides what their projects tell.
+    async fn workspaces_of(
+        &self,
+        seen: &Seen,
+        telling: &BTreeMap<ProjectId, Telling>,
+        plan: &mut Plan,
+    ) -> Result<(), ConnectError> {
         let mut asked = Vec::new();
         for workspace in &seen.workspaces {
-            let told_by = workspace.project.clone().filter(|it| !self.aim.none && covered.contains_key(it));
+            let by = workspace.project.as_ref().and_then(|project| telling.get_key_value(project));
+            let tells = by.map(|(_, tells)| *tells);
+            let told_by = by.filter(|(_, tells)| **tells != Telling::Perhaps).map(|(project, _)| project.clone());
             plan.covered += usize::from(told_by.is_some());
-            if let Some(project) = &told_by
-                && !(self.options.prune && covered[project])
-            {
+            if told_by.is_some() && !(self.options.prune && tells == Some(Telling::Surely)) {
                 continue;
             }
             let (subscriber, name) = (Subscriber::Workspace(workspace.id.clone()), workspace.name.clone());
-            if workspace.execution_mode.as_deref() == Some("local") && !self.aim.none {
-                let todo = Todo::LeftOut(LOCAL.to_owned());
+            let left_out = match (workspace.execution_mode.as_deref(), tells) {
+                (Some("local"), _) if !self.aim.none => Some(LOCAL),
+                (_, Some(Telling::Perhaps)) => Some(UNSEEN),
+                _ => None,
+            };
+            if let Some(why) = left_out {
+                let todo = Todo::LeftOut(why.to_owned());
                 plan.notifications.push(NotificationRow { subscriber, name, todo, told_by });
             } else {
                 asked.push((subscriber, (name, told_by)));
