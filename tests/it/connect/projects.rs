@@ -113,12 +113,12 @@ async fn a_project_that_cannot_be_looked_at_stops_no_other() {
     let scene = scene().await;
     scene.hcp.notify("app", &scene.door.notifications(), NOTIFICATION_TOKEN);
     let unseen = || {
-        let fault = ApiFault::next(Route::ListProjectNotificationConfigurations, 1, ApiMishap::Status(409));
+        let fault = ApiFault::next(Route::ListProjectNotificationConfigurations, 1, ApiMishap::Status(422));
         scene.hcp.faults(|faults| faults.api.push(fault));
     };
     unseen();
     let told = scene.connects(&["--yes", "--prune"], 1).await;
-    assert!(told.contains(" 1 impossible\n") && told.contains("2 written") | told.contains("3 written"), "{told}");
+    assert!(told.contains(" 1 impossible\n"), "{told}");
     // It is one of three; its workspaces keep what they have, and get nothing that may be a double.
     assert_eq!(scene.hcp.count(Route::CreateProjectNotificationConfiguration), 2);
     assert_eq!(scene.hcp.count(Route::CreateNotificationConfiguration), 0);
