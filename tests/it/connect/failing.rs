@@ -114,6 +114,7 @@ async fn nobody_is_written_to_without_having_agreed() {
     for (more, says) in [
         (&["--yes"][..], "say with --url or SLUICE_PUBLIC_URL where HCP Terraform reaches Sluice"),
         (&["--yes", "--url", "sluice.example"], "sluice.example is no http:// or https:// URL"),
+        (&["--yes", "--url", "https://jo:secret@sluice.example/x"], "https://sluice.example is no http"),
         (&["--yes", "--dry-run"], "cannot be used with"),
         (&["--disconnect", "--rotate"], "cannot be used with"),
         (&["--only", "everything"], "invalid value"),
@@ -121,6 +122,7 @@ async fn nobody_is_written_to_without_having_agreed() {
         let ended = scene.connect(more).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{more:?}");
         assert!(ended.stderr.contains(says), "{more:?}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
     }
     scene.vars = vars([("SLUICE_PUBLIC_URL", scene.door.url.as_str())]);
     let ended = scene.connect(&["--yes"]).await;

@@ -1,8 +1,8 @@
 //! Projects that tell of their workspaces, and which workspaces are meant.
 
-use sluice_tests::hcp::{Route, RunOptions, WorkspaceSpec};
+use sluice_tests::hcp::{ApiFault, ApiMishap, Route, RunOptions, WorkspaceSpec};
 
-use super::scene::Scene;
+use super::scene::{Scene, words};
 use crate::serve::program::NOTIFICATION_TOKEN;
 
 async fn scene() -> Scene {
@@ -72,6 +72,9 @@ async fn workspaces_are_chosen_by_name_tag_and_project() {
     // A project that tells covers whom it has, whatever is chosen; one that is broken does not.
     let project = scene.hcp.notify_project("shop", &scene.door.notifications(), NOTIFICATION_TOKEN);
     assert_eq!(told(&["--tag", "prod"]).await, ["workspace dns"]);
+    assert_eq!(told(&["--tag", "prod", "--rotate"]).await, ["workspace dns"]);
+    scene.hcp.edit_notification(&project, |it| it.triggers = words(&["run:completed"]));
+    assert_eq!(told(&["--workspace", "d*"]).await, ["workspace dns"]);
     scene.hcp.edit_notification(&project, |it| it.enabled = false);
     assert_eq!(told(&["--tag", "prod"]).await, ["workspace app", "workspace dns"]);
     scene.connects(&["--yes", "--per-workspace"], 0).await;
@@ -82,6 +85,53 @@ async fn workspaces_are_chosen_by_name_tag_and_project() {
     let ended = scene.connect(&["--project", "nowhere", "--dry-run"]).await;
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("there is no project nowhere"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn what_workspaces_have_of_their_own_is_kept_if_their_project_cannot_be_made_to_tell() {
+    let scene = scene().await;
+    for workspace in ["app", "db", "dns"] {
+        scene.hcp.notify(workspace, &scene.door.notifications(), NOTIFICATION_TOKEN);
+    }
+    scene.hcp.notify_project("core", &scene.door.notifications(), NOTIFICATION_TOKEN);
+    scene.hcp.faults(|faults| {
+        faults.api.push(ApiFault::next(Route::CreateProjectNotificationConfiguration, 2, ApiMishap::Status(403)));
+    });
+    let told = scene.connects(&["--yes", "--prune"], 1).await;
+    assert!(told.contains("workspace app  kept, as its project does not tell\n"), "{told}");
+    assert!(told.contains("workspace db   kept, as its project does not tell\n"), "{told}");
+    assert_eq!((scene.notifications("app").len(), scene.notifications("db").len()), (1, 1));
+    // That of another project is another matter.
+    assert_eq!(scene.notifications("dns"), []);
+    scene.connects(&["--yes", "--prune"], 0).await;
+    scene.assert_tells("shop");
+    assert_eq!((scene.notifications("app"), scene.notifications("db")), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_project_that_cannot_be_looked_at_stops_no_other() {
+    let scene = scene().await;
+    scene.hcp.notify("app", &scene.door.notifications(), NOTIFICATION_TOKEN);
+    let unseen = || {
+        let fault = ApiFault::next(Route::ListProjectNotificationConfigurations, 1, ApiMishap::Status(422));
+        scene.hcp.faults(|faults| faults.api.push(fault));
+    };
+    unseen();
+    let told = scene.connects(&["--yes", "--prune"], 1).await;
+    assert!(told.contains(" 1 impossible\n"), "{told}");
+    // It is one of three; its workspaces keep what they have, and get nothing that may be a double.
+    assert_eq!(scene.hcp.count(Route::CreateProjectNotificationConfiguration), 2);
+    assert_eq!(scene.hcp.count(Route::CreateNotificationConfiguration), 0);
+    assert_eq!(scene.notifications("app").len() + scene.notifications("shop").len(), 1);
+
+    scene.connects(&["--yes"], 0).await;
+    unseen();
+    let told = scene.connects(&["--yes", "--workspace", "dns"], 1).await;
+    assert!(told.contains("  . workspace dns: whether its project tells of it cannot be seen"), "{told}");
+    assert_eq!(scene.notifications("dns"), []);
+    unseen();
+    scene.connects(&["--yes", "--per-workspace", "--workspace", "dns"], 1).await;
+    scene.assert_tells("dns");
 }
 
 #[tokio::test]

@@ -92,7 +92,8 @@ async fn what_a_run_task_lacks_is_told_and_stops_nobody_else() {
     scene.hcp.create_run_task(RunTaskSpec::new("watch", &elsewhere)).await.unwrap();
     *scene.door.answers.lock().unwrap() = None;
     let told = scene.connects(&["--yes", "--only", "run-tasks"], 1).await;
-    let taken = format!("  ! run task watch: the organization has a run task of this name, which asks {elsewhere}");
+    let taken =
+        format!("  ! run task watch: the organization has a run task of this name, which asks {}: ", scene.door.url);
     assert!(told.contains(&taken), "{told}");
     assert_eq!(scene.run_task("guard").attachments.len(), 2);
     scene.connects(&["--yes", "--disconnect", "--only", "run-tasks"], 0).await;

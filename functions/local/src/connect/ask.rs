@@ -23,6 +23,9 @@ pub const ATTEMPTS: u32 = 4;
 /// How long a rate limit is obeyed before it is given up, in milliseconds: ten minutes in which others had every turn.
 const LIMITED_LONGEST_MS: u64 = 600_000;
 
+/// What one rate limit counts for at least, in milliseconds.
+const LIMITED_SHORTEST_MS: u64 = 1_000;
+
 /// Reads something, as often as it takes for an answer to come.
 pub async fn patiently<R, F>(mut ask: impl FnMut() -> F) -> Result<R, TerraformError>
 where
@@ -36,8 +39,7 @@ where
         };
         match &error {
             TerraformError::RateLimited { after_ms, .. } if limited_ms < LIMITED_LONGEST_MS => {
-                limited_ms += after_ms;
-                tokio::time::sleep(Duration::from_millis(*after_ms)).await;
+                limited_ms += obey(*after_ms).await;
             }
             error if is_passing(error) && failed + 1 < ATTEMPTS => {
                 tokio::time::sleep(pause(failed)).await;
@@ -58,12 +60,18 @@ where
     loop {
         match ask().await {
             Err(TerraformError::RateLimited { after_ms, .. }) if limited_ms < LIMITED_LONGEST_MS => {
-                limited_ms += after_ms;
-                tokio::time::sleep(Duration::from_millis(after_ms)).await;
+                limited_ms += obey(after_ms).await;
             }
             result => return result,
         }
     }
+}
+
+/// Waits as a rate limit asks for, and says for how much of [`LIMITED_LONGEST_MS`] that counts: for something also where
+/// it asks for no wait at all, as it would be obeyed without an end otherwise.
+async fn obey(after_ms: u64) -> u64 {
+    tokio::time::sleep(Duration::from_millis(after_ms)).await;
+    after_ms.max(LIMITED_SHORTEST_MS)
 }
 
 /// Whether the same may go well a little later.
@@ -111,4 +119,24 @@ pub fn bar(count: usize, doing: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix} {bar:40} {pos}/{len}").expect("the template is valid");
     let count = u64::try_from(count).unwrap_or(u64::MAX);
     ProgressBar::new(count).with_style(style).with_prefix(doing)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_rate_limit_that_asks_for_no_wait_is_given_up_too() {
+        let asked = Cell::new(0);
+        let limited = || {
+            asked.set(asked.get() + 1);
+            async { Err::<(), _>(TerraformError::RateLimited { action: "to ask", after_ms: 0 }) }
+        };
+        assert!(patiently(limited).await.is_err());
+        assert_eq!(asked.replace(0), 601);
+        assert!(once(limited).await.is_err());
+        assert_eq!(asked.get(), 601);
+    }
 }

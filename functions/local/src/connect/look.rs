@@ -8,7 +8,7 @@ use sluice_domain::gate::{Enforcement, TaskDefinition};
 use sluice_domain::onboarding::{
     Choice, Endpoint, NotificationAim, NotificationFound, NotificationPlan, Onboarding, ProjectFound, RunTaskAim,
     RunTaskFound, RunTaskStep, Subscriber, TokenKind, WorkspaceSeen, enforcement_of, plan_notifications, plan_run_task,
-    plan_run_task_removal,
+    plan_run_task_removal, tells,
 };
 use sluice_domain::ports::{Definitions, TerraformError};
 use sluice_domain::{Host, Organization, ProjectId, Workspace, WorkspaceId, chain};
@@ -20,6 +20,12 @@ use super::plan::{NotificationRow, Plan, RunTaskRow, RunTaskTodo, Todo, name_tak
 
 /// Why a workspace whose runs are elsewhere is left out.
 const LOCAL: &str = "its execution mode is local, and its runs tell nobody";
+
+/// Why a project's is left as it is where only some of its workspaces are meant.
+const OF_PROJECT: &str = "it tells of these workspaces; mend that with --project, without --workspace and --tag";
+
+/// Why a workspace is left out whose project may tell of it: with one of its own it might be told of twice.
+const UNSEEN: &str = "whether its project tells of it cannot be seen: try again, or say --per-workspace";
 
 /// Why nothing can be seen.
 pub const NO_ADMIN: &str =
@@ -42,6 +48,17 @@ struct Seen {
     projects: BTreeMap<ProjectId, ProjectFound>,
     /// The chosen workspaces.
     workspaces: Vec<WorkspaceSeen>,
+}
+
+/// Whether a project tells of its workspaces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Telling {
+    /// It does, or is made to.
+    Surely,
+    /// It does, and something is to be mended about it that is left as it is.
+    AsItIs,
+    /// That cannot be seen now.
+    Perhaps,
 }
 
 impl Look<'_> {
@@ -118,40 +135,71 @@ impl Look<'_> {
         };
         let known = in_question.into_iter().filter_map(|id| Some((id.clone(), seen.projects.get(&id)?.name.clone())));
         let asked = known.map(|(id, name)| (Subscriber::Project(id), name)).collect();
-        let mut covered = BTreeSet::new();
+        let mut telling = BTreeMap::new();
         for (subscriber, name, found) in self.ask("projects", asked).await {
-            let Some(todo) = self.of_project(&seen.choice, found?) else { continue };
-            if let Subscriber::Project(id) = &subscriber
-                && matches!(todo, Todo::Right | Todo::Steps(_))
-            {
-                covered.insert(id.clone());
+            let (todo, tells) = match found {
+                Ok(found) => {
+                    let Some(todo) = self.of_project(&seen.choice, found) else { continue };
+                    let tells = match todo {
+                        Todo::Right | Todo::Steps(_) => Some(Telling::Surely),
+                        Todo::LeftOut(_) => Some(Telling::AsItIs),
+                        Todo::Refused(_) => None,
+                    };
+                    (todo, tells)
+                }
+                Err(error @ TerraformError::Unauthorized { .. }) => return Err(error.into()),
+                // Some workspaces alone are taken from nobody, so no project is in question.
+                Err(_) if self.aim.none && !seen.choice.is_whole_projects() => continue,
+                // Who asked for each workspace's own did not count on the project.
+                Err(error) => (Todo::Refused(chain(&error)), (!self.options.per_workspace).then_some(Telling::Perhaps)),
+            };
+            if let (Subscriber::Project(id), Some(tells), false) = (&subscriber, tells, self.aim.none) {
+                telling.insert(id.clone(), tells);
             }
-            plan.notifications.push(NotificationRow { subscriber, name, todo });
+            plan.notifications.push(NotificationRow { subscriber, name, todo, told_by: None });
         }
+        self.workspaces_of(seen, &telling, plan).await
+    }
+
+    /// What workspaces need besides what their projects tell.
+    async fn workspaces_of(
+        &self,
+        seen: &Seen,
+        telling: &BTreeMap<ProjectId, Telling>,
+        plan: &mut Plan,
+    ) -> Result<(), ConnectError> {
         let mut asked = Vec::new();
         for workspace in &seen.workspaces {
-            let is_covered = workspace.project.as_ref().is_some_and(|project| covered.contains(project));
-            plan.covered += usize::from(is_covered && !self.aim.none);
-            if is_covered && !self.options.prune && !self.aim.none {
+            let by = workspace.project.as_ref().and_then(|project| telling.get_key_value(project));
+            let tells = by.map(|(_, tells)| *tells);
+            let told_by = by.filter(|(_, tells)| **tells != Telling::Perhaps).map(|(project, _)| project.clone());
+            plan.covered += usize::from(told_by.is_some());
+            if told_by.is_some() && !(self.options.prune && tells == Some(Telling::Surely)) {
                 continue;
             }
             let (subscriber, name) = (Subscriber::Workspace(workspace.id.clone()), workspace.name.clone());
-            if workspace.execution_mode.as_deref() == Some("local") && !self.aim.none {
-                plan.notifications.push(NotificationRow { subscriber, name, todo: Todo::LeftOut(LOCAL.to_owned()) });
+            let left_out = match (workspace.execution_mode.as_deref(), tells) {
+                (Some("local"), _) if !self.aim.none => Some(LOCAL),
+                (_, Some(Telling::Perhaps)) => Some(UNSEEN),
+                _ => None,
+            };
+            if let Some(why) = left_out {
+                let todo = Todo::LeftOut(why.to_owned());
+                plan.notifications.push(NotificationRow { subscriber, name, todo, told_by });
             } else {
-                asked.push((subscriber, (name, is_covered)));
+                asked.push((subscriber, (name, told_by)));
             }
         }
-        for (subscriber, (name, is_covered), found) in self.ask("workspaces", asked).await {
+        for (subscriber, (name, told_by), found) in self.ask("workspaces", asked).await {
             let todo = match found {
-                Ok(Some(found)) => self.of_workspace(is_covered, &found),
+                Ok(Some(found)) => self.of_workspace(told_by.is_some(), &found),
                 Ok(None) => Todo::Refused(NO_ADMIN.to_owned()),
                 Err(error @ TerraformError::Unauthorized { .. }) => return Err(error.into()),
                 Err(error) => Todo::Refused(chain(&error)),
             };
             // What its project tells of is counted already.
-            if !(is_covered && matches!(todo, Todo::Right)) {
-                plan.notifications.push(NotificationRow { subscriber, name, todo });
+            if !(told_by.is_some() && matches!(todo, Todo::Right)) {
+                plan.notifications.push(NotificationRow { subscriber, name, todo, told_by });
             }
         }
         Ok(())
@@ -178,7 +226,8 @@ impl Look<'_> {
 
     /// What is to be done with a project; None if that is none that tells, and its workspaces do themselves.
     fn of_project(&self, choice: &Choice, found: Option<Vec<NotificationFound>>) -> Option<Todo<Vec<Step>>> {
-        let planned = plan_notifications(&self.aim, &found?);
+        let found = found?;
+        let planned = plan_notifications(&self.aim, &found);
         if self.aim.none && !choice.is_whole_projects() {
             return None;
         }
@@ -186,10 +235,11 @@ impl Look<'_> {
         match planned {
             NotificationPlan::Right => (!self.aim.none).then_some(Todo::Right),
             // One that is there is mended also where no other is wanted.
-            NotificationPlan::Steps(steps) if !alone || !matches!(steps.as_slice(), [Step::Create { .. }]) => {
-                (choice.is_whole_projects() || self.aim.none).then_some(Todo::Steps(steps))
+            NotificationPlan::Steps(steps) if choice.is_whole_projects() => {
+                (!alone || !matches!(steps.as_slice(), [Step::Create { .. }])).then_some(Todo::Steps(steps))
             }
-            NotificationPlan::Steps(_) => None,
+            // It is for more workspaces than are meant, and these would be told of twice.
+            NotificationPlan::Steps(_) => tells(&self.aim, &found).then(|| Todo::LeftOut(OF_PROJECT.to_owned())),
             NotificationPlan::Refused(refusal) => (!alone).then(|| Todo::Refused(refusal.to_string())),
         }
     }

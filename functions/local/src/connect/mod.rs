@@ -18,7 +18,7 @@ use std::sync::Arc;
 use secrecy::{SecretSlice, SecretString};
 use sluice_aws::TablePace;
 use sluice_aws::secrets::{KeyCache, SecretError, resolve, resolve_lists};
-use sluice_domain::onboarding::{Endpoint, InvalidEndpoint, NotificationAim, TriggerWords};
+use sluice_domain::onboarding::{Endpoint, InvalidEndpoint, NotificationAim, TriggerWords, host_of};
 use sluice_domain::pace::{Lane, Paced};
 use sluice_domain::ports::{StoreError, TerraformError};
 use sluice_domain::{InvalidName, Organization, SecretRef};
@@ -63,7 +63,7 @@ pub enum ConnectError {
     /// Nobody said where Sluice is reached.
     #[error("say with --url or SLUICE_PUBLIC_URL where HCP Terraform reaches Sluice, as https://sluice.example.com")]
     NoUrl,
-    /// It is no URL.
+    /// It is no URL. Only the host of it is told, as the rest may be a secret.
     #[error("{0} {1}")]
     Url(String, InvalidEndpoint),
     /// The token is the organization's own.
@@ -154,7 +154,7 @@ pub async fn run(options: &Connect, vars: &BTreeMap<String, String>) -> Result<E
 }
 
 fn aim(options: &Connect, setup: &Setup) -> Result<NotificationAim, ConnectError> {
-    let read = |url: &String| Endpoint::parse(url).map_err(|error| ConnectError::Url(url.clone(), error));
+    let read = |url: &String| Endpoint::parse(url).map_err(|error| ConnectError::Url(host_of(url), error));
     let url = options.url.as_ref().or(setup.public_url.as_ref()).ok_or(ConnectError::NoUrl)?;
     Ok(NotificationAim {
         endpoint: read(url)?,

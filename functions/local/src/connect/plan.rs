@@ -5,9 +5,9 @@ use std::fmt;
 
 use sluice_domain::gate::KeyPlace;
 use sluice_domain::onboarding::{
-    AttachmentStep, NotificationStep, Repair, RunTaskAim, RunTaskPlan, RunTaskStep, Subscriber, TaskRepair,
+    AttachmentStep, NotificationStep, Repair, RunTaskAim, RunTaskPlan, RunTaskStep, Subscriber, TaskRepair, host_of,
 };
-use sluice_domain::{Organization, WorkspaceId};
+use sluice_domain::{Organization, ProjectId, WorkspaceId};
 
 /// All of it.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct NotificationRow {
     pub name: String,
     /// What is to be done.
     pub todo: Todo<Vec<NotificationStep>>,
+    /// The project that tells of it, so that it needs nothing of its own.
+    pub told_by: Option<ProjectId>,
 }
 
 impl NotificationRow {
@@ -246,7 +248,7 @@ fn told(settings: &sluice_domain::onboarding::AttachmentSettings) -> String {
     format!("{} at {}", level, stages.join(", "))
 }
 
-/// Why a run task cannot be had.
+/// Why a run task cannot be had. Of the URL, which is another's, only the host is told.
 pub fn name_taken(url: &str) -> String {
-    format!("the organization has a run task of this name, which asks {url}: rename that or delete it")
+    format!("the organization has a run task of this name, which asks {}: rename that or delete it", host_of(url))
 }

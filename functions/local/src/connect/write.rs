@@ -1,5 +1,6 @@
 //! The steps, written. What fails is told at the end, and stops nobody else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -19,6 +20,9 @@ use super::plan::{NotificationRow, Plan, RunTaskTodo, Todo, name_taken};
 
 /// The name that notification configurations are given.
 const NAME: &str = "Sluice";
+
+/// Why what a workspace has of its own is not deleted.
+const KEPT: &str = "kept, as its project does not tell";
 
 /// After so many verifications that failed, and none that went well, no more are tried.
 const REFUSED_MAX: usize = 5;
@@ -63,21 +67,18 @@ impl Writer {
     pub async fn write(&self, plan: Plan) -> Written {
         let mut written = Written::default();
         let is_project = |row: &NotificationRow| matches!(row.subscriber, Subscriber::Project(_));
-        let (projects, workspaces) = plan.notifications.into_iter().partition::<Vec<_>, _>(is_project);
+        let has_steps = |row: &NotificationRow| matches!(row.todo, Todo::Steps(_));
+        let rows = plan.notifications.into_iter().filter(has_steps);
+        let (projects, workspaces) = rows.partition::<Vec<_>, _>(is_project);
         // Projects first: what is told twice is deleted only when they tell.
-        for (rows, what) in [(projects, "projects"), (workspaces, "workspaces")] {
-            let rows: Vec<_> = rows.into_iter().filter(|row| matches!(row.todo, Todo::Steps(_))).collect();
-            let bar = bar(rows.len(), what);
-            let ends = each(&bar, rows, |row| {
-                let writer = self.clone();
-                async move { writer.notification(row).await }
-            });
-            for (writes, failure) in ends.await {
-                written.writes += writes;
-                written.failures.extend(failure);
-            }
-            bar.finish_and_clear();
-        }
+        let silent = self.notifications(projects, "projects", &mut written).await;
+        let is_kept = |row: &NotificationRow| {
+            row.told_by.as_ref().is_some_and(|project| silent.contains(&Subscriber::Project(project.clone())))
+        };
+        let (kept, workspaces) = workspaces.into_iter().partition::<Vec<_>, _>(is_kept);
+        let kept = kept.iter().map(|row| Failure { what: row.label(), why: KEPT.to_owned() });
+        written.failures.extend(kept);
+        self.notifications(workspaces, "workspaces", &mut written).await;
         for row in plan.run_tasks {
             if let Todo::Steps(todo) = row.todo {
                 let (writes, failures) = self.run_task(&row.name, todo).await;
@@ -86,6 +87,30 @@ impl Writer {
             }
         }
         written
+    }
+
+    /// All of these. Those that failed.
+    async fn notifications(
+        &self,
+        rows: Vec<NotificationRow>,
+        what: &'static str,
+        written: &mut Written,
+    ) -> BTreeSet<Subscriber> {
+        let bar = bar(rows.len(), what);
+        let ends = each(&bar, rows, |row| {
+            let writer = self.clone();
+            async move { (row.subscriber.clone(), writer.notification(row).await) }
+        });
+        let mut failed = BTreeSet::new();
+        for (subscriber, (writes, failure)) in ends.await {
+            written.writes += writes;
+            if let Some(failure) = failure {
+                written.failures.push(failure);
+                failed.insert(subscriber);
+            }
+        }
+        bar.finish_and_clear();
+        failed
     }
 
     /// One project or workspace. How many writes that took, and what failed.
@@ -159,11 +184,7 @@ impl Writer {
         Ok(())
     }
 
-    fn settings(
-        &self,
-        name: Option<&str>,
-        triggers: std::collections::BTreeSet<String>,
-    ) -> Result<NotificationSettings, TerraformError> {
+    fn settings(&self, name: Option<&str>, triggers: BTreeSet<String>) -> Result<NotificationSettings, TerraformError> {
         let hopeless =
             self.luck.accepted.load(Ordering::Relaxed) == 0 && self.luck.refused.load(Ordering::Relaxed) >= REFUSED_MAX;
         let token = self.token.clone().filter(|_| !hopeless).ok_or_else(|| TerraformError::Refused {

@@ -7,6 +7,9 @@ use crate::names::TaskName;
 /// The last part of the URL of notifications.
 const NOTIFICATIONS: &str = "/notifications";
 
+/// What is before the name in the URL of a run task.
+const RUN_TASKS: &str = "/run-tasks";
+
 /// Sluice's address for HCP Terraform, `https://host/stage`: what is below it is ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint(String);
@@ -17,16 +20,17 @@ pub struct Endpoint(String);
 pub struct InvalidEndpoint;
 
 impl Endpoint {
-    /// Reads an address. That of notifications stands for the one it is below.
+    /// Reads an address. That of notifications or of a run task stands for the one it is below.
     pub fn parse(text: &str) -> Result<Self, InvalidEndpoint> {
         let url = normal(text.trim());
-        let url = url.strip_suffix(NOTIFICATIONS).unwrap_or(&url);
-        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).ok_or(InvalidEndpoint)?;
+        let (scheme, rest) = url.split_once("://").ok_or(InvalidEndpoint)?;
+        let rest = base(rest);
         let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '@' | '?' | '#' | '\\');
-        if rest.is_empty() || rest.starts_with(['/', ':']) || rest.contains(bad) {
+        if !matches!(scheme, "https" | "http") || rest.is_empty() || rest.starts_with(['/', ':']) || rest.contains(bad)
+        {
             return Err(InvalidEndpoint);
         }
-        Ok(Self(url.to_owned()))
+        Ok(Self(format!("{scheme}://{rest}")))
     }
 
     /// Where notifications are sent to.
@@ -38,13 +42,13 @@ impl Endpoint {
     /// Where a run task is asked.
     #[must_use]
     pub fn run_task(&self, name: &TaskName) -> String {
-        format!("{}/run-tasks/{name}", self.0)
+        format!("{}{RUN_TASKS}/{name}", self.0)
     }
 
     /// The name of the run task that is asked at `url`, if that is one of ours.
     #[must_use]
     pub fn run_task_at(&self, url: &str) -> Option<TaskName> {
-        normal(url).strip_prefix(&self.0)?.strip_prefix("/run-tasks/")?.parse().ok()
+        normal(url).strip_prefix(&self.0)?.strip_prefix(RUN_TASKS)?.strip_prefix('/')?.parse().ok()
     }
 
     /// Whether `url` is where notifications are sent to, however it is written.
@@ -58,6 +62,25 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// As much of a URL as may be printed, whoever wrote it: the scheme and the host. Names, passwords, paths and queries may
+/// be secrets.
+#[must_use]
+pub fn host_of(url: &str) -> String {
+    let (scheme, rest) = url.trim().split_once("://").map_or(("", url.trim()), |(scheme, rest)| (scheme, rest));
+    let end = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '?' | '#' | '\\');
+    let (host, path) = rest.split_at(rest.find(end).unwrap_or(rest.len()));
+    // A password may hold what ends a host, and then it is not to be told where it ends itself.
+    let host = if path.contains('@') { "…" } else { host.rsplit('@').next().unwrap_or_default() };
+    if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") }
+}
+
+/// The host and path that `rest` is below, as someone copies it from a notification configuration or a run task.
+fn base(rest: &str) -> &str {
+    let task = rest.rsplit_once('/').filter(|(_, name)| name.parse::<TaskName>().is_ok());
+    let task = task.and_then(|(above, _)| above.strip_suffix(RUN_TASKS));
+    task.or_else(|| rest.strip_suffix(NOTIFICATIONS)).or_else(|| rest.strip_suffix(RUN_TASKS)).unwrap_or(rest)
 }
 
 /// A URL as others would write the same: scheme and host in lower case, no port that goes without saying, no slash at

@@ -16,13 +16,13 @@ mod tests;
 mod triggers;
 
 pub use choice::Choice;
-pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use endpoint::{Endpoint, InvalidEndpoint, host_of};
 pub use found::{
     Account, AttachmentFound, DeliveryResponse, Entitlements, GlobalTask, Instance, NotificationFound,
     OrganizationFound, Page, ProjectFound, RunTaskFound, Subscriber, TokenKind, WorkspaceMay, WorkspaceSeen,
 };
 pub use notifications::{
-    CONFIGURATIONS_MAX, NotificationAim, NotificationPlan, NotificationStep, Refusal, Repair, plan_notifications,
+    CONFIGURATIONS_MAX, NotificationAim, NotificationPlan, NotificationStep, Refusal, Repair, plan_notifications, tells,
 };
 pub use port::{AttachmentSettings, NotificationSettings, Onboarding, RunTaskSettings};
 pub use run_tasks::{

@@ -137,6 +137,17 @@ pub fn plan_notifications(aim: &NotificationAim, found: &[NotificationFound]) ->
     steps(planned)
 }
 
+/// Whether one of ours among `found` tells of runs that ended, though something may have to be mended about it.
+///
+/// Who has such a one is told twice if there is another. One that was answered 401 last is not heard.
+#[must_use]
+pub fn tells(aim: &NotificationAim, found: &[NotificationFound]) -> bool {
+    found.iter().any(|it| {
+        let is_ours = repairs(aim, it).is_some_and(|repairs| !repairs.contains(&Repair::Token));
+        is_ours && it.enabled && it.triggers.contains("run:completed")
+    })
+}
+
 fn steps(steps: Vec<NotificationStep>) -> NotificationPlan {
     if steps.is_empty() { NotificationPlan::Right } else { NotificationPlan::Steps(steps) }
 }

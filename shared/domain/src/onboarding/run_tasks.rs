@@ -153,7 +153,6 @@ impl AttachmentStep {
 /// mandatory stands unless another was asked for. Nobody is made to ask it no more.
 #[must_use]
 pub fn plan_run_task(aim: &RunTaskAim, found: &[RunTaskFound]) -> RunTaskPlan {
-    let global = aim.global.then(|| GlobalTask { stages: aim.stages.clone(), enforcement: aim.enforcement });
     let at = |endpoint: &Endpoint| {
         let ours = |task: &&RunTaskFound| endpoint.run_task_at(&task.url).as_ref() == Some(&aim.name);
         // Of several the one that is used most.
@@ -165,18 +164,16 @@ pub fn plan_run_task(aim: &RunTaskAim, found: &[RunTaskFound]) -> RunTaskPlan {
         if let Some(other) = found.iter().find(|task| task.name == aim.name.as_str()) {
             return RunTaskPlan { task: RunTaskStep::NameTaken { url: other.url.clone() }, attachments: Vec::new() };
         }
-        return RunTaskPlan { attachments: attachments(aim, &[]), task: RunTaskStep::Create { global } };
+        return RunTaskPlan {
+            attachments: attachments(aim, &[]),
+            task: RunTaskStep::Create { global: global(aim, None) },
+        };
     };
     let repairs = repairs(aim, task, moved);
     let step = if repairs.is_empty() {
         RunTaskStep::Right(task.id.clone())
     } else {
-        // A person's choice between advisory and mandatory stands here, too.
-        let global = global.map(|global| match &task.global {
-            Some(known) if !aim.enforce => GlobalTask { enforcement: known.enforcement, ..global },
-            _ => global,
-        });
-        RunTaskStep::Update { id: task.id.clone(), global, repairs }
+        RunTaskStep::Update { id: task.id.clone(), global: global(aim, task.global.as_ref()), repairs }
     };
     // Who asks it because everybody does needs no attachment.
     let asked_by_all = task.global.as_ref().is_some_and(|global| global.stages.is_superset(&aim.stages));
@@ -206,17 +203,26 @@ pub fn plan_run_task_removal(
 }
 
 fn repairs(aim: &RunTaskAim, task: &RunTaskFound, moved: bool) -> Vec<TaskRepair> {
-    let global = task
-        .global
-        .as_ref()
-        .is_none_or(|global| global.stages != aim.stages || (aim.enforce && global.enforcement != aim.enforcement));
+    let global = global(aim, task.global.as_ref()).is_some_and(|global| task.global != Some(global));
     let faults = [
         (moved, TaskRepair::Moved),
         (!task.enabled, TaskRepair::Disabled),
-        (aim.global && global, TaskRepair::Global),
+        (global, TaskRepair::Global),
         (aim.rotate, TaskRepair::Rotated),
     ];
     faults.into_iter().filter_map(|(is, repair)| is.then_some(repair)).collect()
+}
+
+/// How every workspace has to ask it; None leaves that as it is `known`.
+fn global(aim: &RunTaskAim, known: Option<&GlobalTask>) -> Option<GlobalTask> {
+    let stands = known.filter(|_| !aim.enforce);
+    // A person's choice between advisory and mandatory stands here, too.
+    let enforcement = stands.map_or(aim.enforcement, |known| known.enforcement);
+    if aim.global {
+        return Some(GlobalTask { stages: aim.stages.clone(), enforcement });
+    }
+    // The level was asked for, and nothing else about all the others.
+    known.filter(|_| aim.enforce).map(|known| GlobalTask { stages: known.stages.clone(), enforcement })
 }
 
 fn attachments(aim: &RunTaskAim, found: &[AttachmentFound]) -> Vec<AttachmentStep> {

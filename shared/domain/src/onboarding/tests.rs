@@ -102,6 +102,27 @@ fn what_is_broken_is_mended() {
 }
 
 #[test]
+fn what_has_to_be_mended_may_tell_all_the_same() {
+    let rotate = NotificationAim { rotate: true, ..aim() };
+    let told = |triggers: &[&str]| NotificationFound {
+        triggers: triggers.iter().map(|&it| it.to_owned()).collect(),
+        ..ours("1")
+    };
+    for (found, expect) in [
+        (ours("1"), true),
+        (told(&["run:completed"]), true),
+        (told(&["run:errored"]), false),
+        (found("1", "https://old.example/notifications"), true),
+        (found("1", "https://else.example/notifications"), false),
+        (NotificationFound { enabled: false, ..ours("1") }, false),
+        (answered("1", Some(503)), true),
+        (answered("1", Some(401)), false),
+    ] {
+        assert_eq!(tells(&rotate, std::slice::from_ref(&found)), expect, "{found:?}");
+    }
+}
+
+#[test]
 fn of_several_the_best_is_kept() {
     check(&aim(), &[ours("2"), ours("1"), ours("3")], "delete nc-2, a double; delete nc-3, a double");
     let off = NotificationFound { enabled: false, ..ours("1") };
@@ -166,6 +187,10 @@ fn an_endpoint_is_an_address_and_knows_its_own() {
         ("https://sluice.example:443/prod", Some("https://sluice.example/prod")),
         ("http://10.0.0.1:8080", Some("http://10.0.0.1:8080")),
         ("http://host:80/x", Some("http://host/x")),
+        ("https://old.example/prod/run-tasks/guard", Some("https://old.example/prod")),
+        ("https://old.example/run-tasks/", Some("https://old.example")),
+        ("https://old.example/run-tasks/a/b", Some("https://old.example/run-tasks/a/b")),
+        ("https://run-tasks/guard", Some("https://run-tasks/guard")),
         ("sluice.example", None),
         ("ftp://sluice.example", None),
         ("https://", None),
@@ -180,6 +205,20 @@ fn an_endpoint_is_an_address_and_knows_its_own() {
     assert_eq!(at("https://sluice.example/prod/run-tasks/guard/").as_deref(), Some("guard"));
     assert_eq!(at("https://sluice.example/production/run-tasks/guard"), None);
     assert_eq!(at("https://sluice.example/prod/run-tasks/a/b"), None);
+}
+
+#[test]
+fn of_a_url_only_scheme_and_host_are_told() {
+    for (url, expect) in [
+        ("https://jo:secret@sluice.example:8443/x", "https://sluice.example:8443"),
+        ("https://else.example/hook/secret?key=secret#secret", "https://else.example"),
+        ("https://else.example?key=secret", "https://else.example"),
+        ("https://jo:se/cret@sluice.example", "https://…"),
+        ("jo:secret@sluice.example/secret", "sluice.example"),
+        ("sluice.example", "sluice.example"),
+    ] {
+        assert_eq!(host_of(url), expect);
+    }
 }
 
 fn task_aim(workspaces: &[&str]) -> RunTaskAim {
@@ -297,6 +336,21 @@ fn what_every_workspace_asks_is_attached_to_none() {
     };
     assert_eq!((global.enforcement, global.stages), (Enforcement::Advisory, [Stage::PostPlan].into()));
     check_task(&task_aim(&["ws-a"]), &early, "right task-1; attach ws-a Mandatory {PostPlan}");
+}
+
+#[test]
+fn a_level_that_is_asked_for_is_that_of_every_workspace_too() {
+    let aim = RunTaskAim { enforce: true, ..task_aim(&["ws-a"]) };
+    let asked = |enforcement| {
+        let stages = [Stage::PrePlan, Stage::PostPlan].into();
+        RunTaskFound { global: Some(GlobalTask { stages, enforcement }), ..task("1", TASK, &[]) }
+    };
+    check_task(&aim, &[asked(Enforcement::Mandatory)], "right task-1");
+    let advisory = [asked(Enforcement::Advisory)];
+    check_task(&aim, &advisory, "update task-1: not every workspace asks it as it has to");
+    let RunTaskStep::Update { global, .. } = plan_run_task(&aim, &advisory).task else { panic!("an update") };
+    assert_eq!(global, asked(Enforcement::Mandatory).global, "the stages stay");
+    check_task(&task_aim(&["ws-a"]), &advisory, "right task-1");
 }
 
 #[test]
