@@ -7,6 +7,7 @@ locals {
     { title = "From an apply to the last run of its wave, seconds", stat = "p90", metrics = [["Sluice", "ApplyToLastRunSeconds"]] },
     { title = "Age of work when it is taken up, seconds", stat = "p90", metrics = [["Sluice", "WorkAgeSeconds"]] },
     { title = "Oldest due work, seconds", stat = "Maximum", metrics = [["Sluice", "OldestDueWorkSeconds"]] },
+    { title = "Attempts that failed", stat = "Sum", metrics = [["Sluice", "WorkRetried"]] },
     { title = "Dead letters", stat = "Maximum", metrics = [["Sluice", "DeadLetters"]] },
     { title = "Turns left at HCP Terraform's API, percent", stat = "Minimum", metrics = [["Sluice", "ApiBudgetLeft"]] },
     { title = "Errors", stat = "Sum", metrics = [for name in keys(local.enabled) : ["AWS/Lambda", "Errors", "FunctionName", "${var.name}-${name}"]] },
