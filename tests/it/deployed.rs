@@ -54,6 +54,10 @@ async fn the_module_as_applied_brings_waves_and_run_tasks_to_their_end() {
     let drifted: Vec<_> = changes.iter().filter(|change| !change.contains("aws_cloudwatch_metric_alarm")).collect();
     assert!(drifted.is_empty(), "{drifted:#?}");
     deployed.say("nothing has drifted");
+    let again = deployed.terraform.must(&["apply", "-auto-approve", "-no-color"]).await;
+    let (_, told) = again.split_once("Apply complete! Resources: 0 added, ").expect("nothing is made anew");
+    assert!(told.contains(" changed, 0 destroyed."), "{told}");
+    deployed.say("applied again");
     deployed.terraform.must(&["destroy", "-auto-approve", "-no-color"]).await;
     assert_eq!(deployed.ministack.owner.functions().await, [""; 0]);
     deployed.say("destroyed");
