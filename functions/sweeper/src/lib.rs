@@ -56,9 +56,6 @@ pub async fn sweep(bell: &impl Bell, now: Timestamp) -> Result<usize, StoreError
     Ok(due.len())
 }
 
-/// Most dead letters that are counted.
-const DEAD_MAX: u16 = 1_000;
-
 /// A sweep, and the pulse that tells of it.
 pub async fn handle(store: &(impl Bell + Pulses), now: Timestamp) -> Result<usize, StoreError> {
     let swept = sweep(store, now).await;
@@ -69,7 +66,7 @@ pub async fn handle(store: &(impl Bell + Pulses), now: Timestamp) -> Result<usiz
 /// Leaves behind that due work was seen to at `now`, and what became of it. That nobody can be told is no reason to
 /// fail, nor to look for long.
 pub async fn beat(store: &(impl Bell + Pulses), by: Sweeps, swept: &Result<usize, StoreError>, now: Timestamp) {
-    let dead = store.due(Queue::Dead, now, DEAD_MAX).await.ok().map(|letters| letters.len());
+    let dead = store.due(Queue::Dead, now, measure::DEAD_MAX).await.ok().map(|letters| letters.len());
     let pulse = Pulse {
         by,
         version: env!("CARGO_PKG_VERSION").to_owned(),

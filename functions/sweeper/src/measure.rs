@@ -6,7 +6,7 @@ use sluice_lambda::metrics;
 use tracing::{Level, enabled, info};
 
 /// Most dead letters that are counted. Where there are more, it is this many.
-pub const DEAD_MAX: u16 = 1_000;
+pub(crate) const DEAD_MAX: u16 = 1_000;
 
 /// What is due no longer than this is taken up as it should be, in milliseconds.
 const YOUNG_MS: u64 = 15_000;
